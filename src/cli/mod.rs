@@ -1,0 +1,146 @@
+//! The command line: what was asked for, or what is wrong with how it was asked.
+
+pub mod serve;
+pub mod value;
+
+use std::ffi::OsString;
+use std::fmt;
+
+use lexopt::Arg;
+use log::LevelFilter;
+
+use serve::ServeOptions;
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Serve until a signal comes.
+    Serve(ServeOptions),
+    /// Print a text, and that is all.
+    Print(String),
+}
+
+/// A wrong command line: what is wrong, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The text of `pingpong --help`.
+pub const HELP: &str = "\
+pingpong answers ping/pong over TCP and UDP on one port.
+
+Usage: pingpong serve [options]
+
+Commands:
+  serve          answer pings, on port 8888 of every address unless told otherwise
+  help COMMAND   the options of a command, as COMMAND --help
+
+Options:
+  -h, --help     this text
+  -V, --version  the version
+
+Try it:
+  pingpong serve &
+  echo ping | nc -N localhost 8888
+";
+
+/// The text of `pingpong --version`.
+pub const VERSION: &str = concat!("pingpong ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// Understands the arguments, without the program's name.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut parser = lexopt::Parser::from_args(args);
+    match parser.next()? {
+        None => Err(UsageError("a command is missing".into())),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Print(HELP.into())),
+        Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
+        Some(Arg::Value(command)) => match command.to_str() {
+            Some("serve") => serve::parse(parser),
+            Some("help") => help(parser),
+            _ => Err(unknown(
+                "command",
+                &command.to_string_lossy(),
+                &["serve", "help"],
+            )),
+        },
+        Some(option) => Err(unknown_option(&option, &["--help", "--version"])),
+    }
+}
+
+fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
+    match parser.next()? {
+        None => Ok(Command::Print(HELP.into())),
+        Some(Arg::Value(command)) if command == "serve" => Ok(Command::Print(serve::HELP.into())),
+        Some(other) => Err(UsageError(format!(
+            "there is no help on {}",
+            written(&other)
+        ))),
+    }
+}
+
+/// An option that is not known, and the one that was perhaps meant.
+fn unknown_option(option: &Arg<'_>, known: &[&str]) -> UsageError {
+    unknown("option", &written(option), known)
+}
+
+fn written(arg: &Arg<'_>) -> String {
+    match arg {
+        Arg::Short(letter) => format!("-{letter}"),
+        Arg::Long(name) => format!("--{name}"),
+        Arg::Value(value) => value.to_string_lossy().into_owned(),
+    }
+}
+
+/// How many letters a word may differ by and still be taken for a typing error.
+const TYPOS_MAX: usize = 3;
+
+fn unknown(what: &str, given: &str, known: &[&str]) -> UsageError {
+    let likely = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
+        .filter(|(typos, _)| *typos <= TYPOS_MAX)
+        .min();
+    let hint = likely.map_or_else(String::new, |(_, meant)| format!("; did you mean {meant}?"));
+    UsageError(format!("there is no {what} {given}{hint}"))
+}
+
+/// How much to log, as the flags `-v`, `-vv` and `-q` say; `None` where none was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verbosity(i8);
+
+impl Verbosity {
+    /// One `-v` more.
+    pub fn more(&mut self) {
+        self.0 = self.0.max(0).saturating_add(1);
+    }
+
+    /// `-q`.
+    pub fn quiet(&mut self) {
+        self.0 = -1;
+    }
+
+    /// The level to log at.
+    #[must_use]
+    pub fn level(self) -> Option<LevelFilter> {
+        match self.0 {
+            ..=-1 => Some(LevelFilter::Error),
+            0 => None,
+            1 => Some(LevelFilter::Debug),
+            2.. => Some(LevelFilter::Trace),
+        }
+    }
+}

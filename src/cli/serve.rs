@@ -1,0 +1,175 @@
+//! `pingpong serve`: its options and their help.
+
+use std::time::Duration;
+
+use lexopt::Arg;
+
+use super::value::{duration, number, value};
+use super::{Command, UsageError, Verbosity, unknown_option};
+use crate::address::{Address, DEFAULT_PORT};
+use crate::listen::Listen;
+use crate::protocol::stream::Rules;
+use crate::reactor::KEYS_MAX;
+
+/// The longest `--max-message`: the shared buffer holds one of them.
+const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most that listen(2) takes.
+const BACKLOG_MAX: i32 = i32::MAX;
+
+/// What `pingpong serve` was asked for.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Which sockets to open.
+    pub listen: Listen,
+    /// `None`: as many as there are descriptors for.
+    pub max_connections: Option<usize>,
+    /// About messages.
+    pub rules: Rules,
+    /// `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// The longest that a graceful stop takes.
+    pub drain_timeout: Duration,
+    /// Replies a second to datagrams that are not pings; 0: no limit.
+    pub other_rate_per_s: u32,
+    /// How long to spin before sleeping.
+    pub busy_poll: Duration,
+    /// How much to log.
+    pub verbosity: Verbosity,
+}
+
+/// The text of `pingpong serve --help`.
+pub const HELP: &str = "\
+pingpong serve answers ping/pong over TCP and UDP, on one port and one thread.
+
+Usage: pingpong serve [options]
+
+Where:
+      --listen ADDR          HOST:PORT, :PORT, PORT or [v6]:PORT; repeatable  [:8888]
+                             :PORT is every address, port 0 is one that is free
+      --no-tcp               serve UDP only
+      --no-udp               serve TCP only
+      --backlog N            connections that wait to be accepted             [4096]
+      --reuse-port           let several processes share the port
+
+Limits:
+      --max-connections N    further ones wait in the backlog   [what RLIMIT_NOFILE leaves]
+      --max-message BYTES    longest line over TCP, its ending included       [65536]
+      --idle-timeout DUR     close after this long without a whole message
+                             and without a reply byte taken; 0 is never       [5m]
+      --other-rate N         UDP replies a second to what is not a ping;
+                             0 is no limit                                    [1000]
+      --drain-timeout DUR    the longest that a graceful stop takes           [5s]
+      --strict               answer pings only
+
+Running:
+      --busy-poll DUR        spin this long before sleeping: CPU for latency  [off]
+  -v, -vv                    log each connection; each message too
+  -q                         log errors only
+  -h, --help                 this text
+
+DUR is a number with us, ms, s, m or h; a bare number is seconds.
+RUST_LOG sets the log's level too: error, warn, info (the default), debug, trace.
+
+Signals:
+  SIGTERM, SIGINT            stop: answer what has been received, then exit 0;
+                             a second one exits at once with status 1
+  SIGUSR1                    log the counters
+
+Exit status: 0 stopped, 1 could not start or run, 2 wrong command line.
+";
+
+const OPTIONS: [&str; 15] = [
+    "--listen",
+    "--no-tcp",
+    "--no-udp",
+    "--backlog",
+    "--reuse-port",
+    "--max-connections",
+    "--max-message",
+    "--idle-timeout",
+    "--other-rate",
+    "--drain-timeout",
+    "--strict",
+    "--busy-poll",
+    "-v",
+    "-q",
+    "--help",
+];
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            listen: Listen {
+                addresses: vec![Address::any(DEFAULT_PORT)],
+                tcp: true,
+                udp: true,
+                reuse_port: false,
+                backlog: 4096,
+            },
+            max_connections: None,
+            rules: Rules {
+                max_message_bytes: 65536,
+                strict: false,
+            },
+            idle_timeout: Some(Duration::from_secs(5 * 60)),
+            drain_timeout: Duration::from_secs(5),
+            other_rate_per_s: 1000,
+            busy_poll: Duration::ZERO,
+            verbosity: Verbosity::default(),
+        }
+    }
+}
+
+/// Understands what follows `serve`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
+    let mut options = ServeOptions::default();
+    let mut addresses = Vec::new();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("listen") => addresses.push(value(&mut parser, "--listen")?),
+            Arg::Long("no-tcp") => options.listen.tcp = false,
+            Arg::Long("no-udp") => options.listen.udp = false,
+            Arg::Long("backlog") => {
+                options.listen.backlog = number(&mut parser, "--backlog", 1..=BACKLOG_MAX)?;
+            }
+            Arg::Long("reuse-port") => options.listen.reuse_port = true,
+            Arg::Long("max-connections") => {
+                let max = number(&mut parser, "--max-connections", 1..=KEYS_MAX)?;
+                options.max_connections = Some(max);
+            }
+            Arg::Long("max-message") => {
+                options.rules.max_message_bytes =
+                    number(&mut parser, "--max-message", 1..=MESSAGE_MAX_BYTES)?;
+            }
+            Arg::Long("idle-timeout") => {
+                let timeout = duration(&mut parser, "--idle-timeout")?;
+                options.idle_timeout = (!timeout.is_zero()).then_some(timeout);
+            }
+            Arg::Long("other-rate") => {
+                options.other_rate_per_s = number(&mut parser, "--other-rate", 0..=u32::MAX)?;
+            }
+            Arg::Long("drain-timeout") => {
+                options.drain_timeout = duration(&mut parser, "--drain-timeout")?;
+            }
+            Arg::Long("strict") => options.rules.strict = true,
+            Arg::Long("busy-poll") => options.busy_poll = duration(&mut parser, "--busy-poll")?,
+            Arg::Short('v') => options.verbosity.more(),
+            Arg::Short('q') => options.verbosity.quiet(),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.into())),
+            other => return Err(unknown_option(&other, &OPTIONS)),
+        }
+    }
+    if !addresses.is_empty() {
+        options.listen.addresses = addresses;
+    }
+    if !options.listen.tcp && !options.listen.udp {
+        return Err(UsageError(
+            "--no-tcp and --no-udp together leave nothing to serve".into(),
+        ));
+    }
+    Ok(Command::Serve(options))
+}

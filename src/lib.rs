@@ -1,0 +1,25 @@
+//! One thread, one readiness loop: ping/pong over TCP and UDP on one port.
+//!
+//! The map, in reading order:
+//!
+//! 1. [`protocol`]: the rule of the game. Bytes in, bytes out.
+//! 2. [`state`]: the states of a connection, and the one function that moves between them.
+//! 3. [`reactor`]: readiness. Latches, run queue, deadlines, and the seam to the kernel. It knows no
+//!    ping.
+//! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
+//! 5. [`listen`], [`limits`], [`address`], [`logging`], [`cli`]: what is done once, before the loop.
+//!
+//! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks up a
+//! name or opens a file; no state of a connection but through [`state::State::on`]; no IO but
+//! behind [`reactor::kernel`].
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod cli;
+pub mod limits;
+pub mod listen;
+pub mod logging;
+pub mod protocol;
+pub mod reactor;
+pub mod server;
+pub mod state;

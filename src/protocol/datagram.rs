@@ -1,0 +1,145 @@
+//! Messages in datagrams, and who must not get one back.
+//!
+//! A datagram's source address can be forged. So no reply is longer than its request (nothing to gain by
+//! aiming us at a victim), none goes where another service might answer it (two services that answer
+//! each other never stop), and none to many hosts at once. OpenBSD's inetd keeps the same rules in
+//! `dg_badinput`; CERT CA-1996-01 tells what happens without them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Kind, OTHER_REPLY_MAX_BYTES, PONG, ending, kind, turn_into_pong};
+
+/// Why a datagram got no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drop {
+    /// No bytes at all.
+    Empty,
+    /// A reply, and replies are never replied to.
+    Pong,
+    /// The reply would have been longer than the datagram.
+    ReplyLonger,
+    /// Not a ping, under `--strict`.
+    NotAPing,
+    /// From a port below 1024, or NFS's 2049: a service, not a client.
+    ServicePort,
+    /// From or to a multicast or broadcast address.
+    ManyHosts,
+    /// From this very server, or from another one on this host with the same port.
+    OwnAddress,
+    /// Not a ping, and the second's replies to such have all been sent (`--other-rate`).
+    RateLimit,
+    /// The kernel had no room to send the reply.
+    SendBufferFull,
+    /// The kernel refused to send the reply.
+    SendError,
+}
+
+impl Drop {
+    /// Every reason, in the order of their discriminants.
+    pub const ALL: [Self; 10] = [
+        Self::Empty,
+        Self::Pong,
+        Self::ReplyLonger,
+        Self::NotAPing,
+        Self::ServicePort,
+        Self::ManyHosts,
+        Self::OwnAddress,
+        Self::RateLimit,
+        Self::SendBufferFull,
+        Self::SendError,
+    ];
+
+    /// The reason as the metrics and the log name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Pong => "pong",
+            Self::ReplyLonger => "reply_longer",
+            Self::NotAPing => "not_a_ping",
+            Self::ServicePort => "service_port",
+            Self::ManyHosts => "many_hosts",
+            Self::OwnAddress => "own_address",
+            Self::RateLimit => "rate_limit",
+            Self::SendBufferFull => "send_buffer_full",
+            Self::SendError => "send_error",
+        }
+    }
+}
+
+/// The reply to a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The datagram, turned into its pong.
+    Pong,
+    /// The first bytes of the datagram, overwritten; not a ping, so it is paid for from `--other-rate`.
+    Other {
+        /// How many bytes.
+        len_bytes: usize,
+    },
+}
+
+/// Answers one datagram in place, or says why not. Whether its sender may have the reply is
+/// [`check_source`]'s question.
+///
+/// # Errors
+/// The reason why there is no reply; the datagram is as it was.
+pub fn answer(datagram: &mut [u8], strict: bool) -> Result<Reply, Drop> {
+    match kind(datagram) {
+        Kind::Ping => {
+            turn_into_pong(datagram);
+            Ok(Reply::Pong)
+        }
+        Kind::Pong => Err(Drop::Pong),
+        Kind::Other if datagram.is_empty() => Err(Drop::Empty),
+        Kind::Other if strict => Err(Drop::NotAPing),
+        Kind::Other => {
+            let ending = ending(datagram);
+            let mut text = [0; OTHER_REPLY_MAX_BYTES];
+            let (word, tail) = text.split_at_mut(PONG.len());
+            word.copy_from_slice(PONG);
+            tail[..ending.len()].copy_from_slice(ending);
+            let len_bytes = PONG.len() + ending.len();
+            let reply = datagram.get_mut(..len_bytes).ok_or(Drop::ReplyLonger)?;
+            reply.copy_from_slice(&text[..len_bytes]);
+            Ok(Reply::Other { len_bytes })
+        }
+    }
+}
+
+/// Ports below this are services' (RFC 6335 section 6), and replying to a service can start a loop.
+const FIRST_CLIENT_PORT: u16 = 1024;
+/// The one service above them that every `inetd` refuses too.
+const NFS_PORT: u16 = 2049;
+
+/// Says whether a datagram from `source` to `hit` may have a reply at all.
+///
+/// `is_local` tells whether an address belongs to this host. It is asked only about a source that has the
+/// server's own port, as asking costs a system call.
+///
+/// # Errors
+/// The reason why there must be no reply.
+pub fn check_source(
+    source: SocketAddr,
+    hit: Option<IpAddr>,
+    own_port: u16,
+    is_local: impl FnOnce(SocketAddr) -> bool,
+) -> Result<(), Drop> {
+    if source.port() < FIRST_CLIENT_PORT || source.port() == NFS_PORT {
+        return Err(Drop::ServicePort);
+    }
+    if is_many_hosts(source.ip()) || hit.is_some_and(is_many_hosts) {
+        return Err(Drop::ManyHosts);
+    }
+    if source.port() == own_port && is_local(source) {
+        return Err(Drop::OwnAddress);
+    }
+    Ok(())
+}
+
+fn is_many_hosts(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_multicast(),
+    }
+}

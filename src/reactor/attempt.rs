@@ -1,0 +1,58 @@
+//! The three ways in which a non-blocking call can end, and what error numbers mean.
+//!
+//! This is the only file that names `WouldBlock` and `Interrupted`: the rest of the code speaks of
+//! Done, Blocked and Failed.
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// How a non-blocking call ended.
+#[derive(Debug)]
+pub enum Attempt<T> {
+    /// It did its work.
+    Done(T),
+    /// The kernel would have blocked; it will raise an event when that has changed.
+    Blocked,
+    /// It failed, and would again.
+    Failed(io::Error),
+}
+
+/// Makes a non-blocking call, again as often as a signal cuts it short.
+pub fn attempt<T>(mut call: impl FnMut() -> io::Result<T>) -> Attempt<T> {
+    loop {
+        return match call() {
+            Ok(value) => Attempt::Done(value),
+            Err(error) if is_interrupted(&error) => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Attempt::Blocked,
+            Err(error) => Attempt::Failed(error),
+        };
+    }
+}
+
+/// Says whether a signal cut a call short.
+#[must_use]
+pub fn is_interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}
+
+/// Says whether an accept failed because this process or host is out of something, rather than because of
+/// the one connection: accept(2) lists them. The connection is then still in the backlog.
+#[must_use]
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
+/// Says whether the peer tore the connection down, rather than something here having failed.
+#[must_use]
+pub fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
+}

@@ -1,0 +1,210 @@
+//! The seam: all that this program asks of a kernel.
+//!
+//! The server is generic over [`Kernel`], so the very code that ships also runs on a simulated one with
+//! virtual time. Calls keep the meaning of their system calls, errors included: non-blocking, and an event
+//! for each change from not ready to ready (edge-triggered, epoll(7)).
+
+use std::fmt::Debug;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Names a source of events; it comes back with each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token(pub usize);
+
+/// What an event says of its source. All of it is a hint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// A read would not block.
+    pub readable: bool,
+    /// A write would not block.
+    pub writable: bool,
+    /// There is the peer's end, an error or urgent data, perhaps behind plain data.
+    pub more_than_data: bool,
+}
+
+impl Readiness {
+    /// Try everything, trust nothing: what an error event says, and a good guess where no event told.
+    pub const ALL: Self = Self {
+        readable: true,
+        writable: true,
+        more_than_data: true,
+    };
+}
+
+/// The signals that mean something here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT: stop.
+    Stop,
+    /// SIGUSR1: tell the counters.
+    Report,
+}
+
+/// A kernel: time, events, signals.
+pub trait Kernel {
+    /// A listening socket.
+    type Listener: Listener<Stream = Self::Stream>;
+    /// A connection.
+    type Stream: Stream;
+    /// A datagram socket.
+    type Datagrams: Datagrams;
+
+    /// The time, on a clock that never goes back.
+    fn now(&self) -> Instant;
+
+    /// Sleeps until something happens or `timeout` has passed (`None`: however long it takes), then
+    /// gives each event to `raise`. A signal may end the sleep early, with no event.
+    ///
+    /// # Errors
+    /// Only if the kernel can no longer wait at all.
+    fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        raise: impl FnMut(Token, Readiness),
+    ) -> io::Result<()>;
+
+    /// Asks for events of a listener, in every direction, until it is closed.
+    ///
+    /// # Errors
+    /// The kernel has no room for it: epoll_ctl(2) ENOMEM, ENOSPC.
+    fn register_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
+
+    /// Asks for events of a connection, in every direction, until it is closed.
+    ///
+    /// # Errors
+    /// As for [`Kernel::register_listener`].
+    fn register_stream(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
+
+    /// Asks for events of a datagram socket, in every direction, until it is closed.
+    ///
+    /// # Errors
+    /// As for [`Kernel::register_listener`].
+    fn register_datagrams(
+        &mut self,
+        datagrams: &mut Self::Datagrams,
+        token: Token,
+    ) -> io::Result<()>;
+
+    /// The next signal that has come and was not told yet.
+    fn next_signal(&mut self) -> Option<Signal>;
+
+    /// Whether an address belongs to this host; true where that cannot be found out.
+    fn is_local(&self, address: SocketAddr) -> bool;
+}
+
+/// A listening socket.
+pub trait Listener: Debug {
+    /// What it accepts.
+    type Stream: Stream;
+
+    /// Takes one connection from the backlog, with the peer's address as accept(2) gave it: a connection
+    /// that is already reset has no other.
+    ///
+    /// # Errors
+    /// As accept(2): most are about the one connection, some about resources, none is a reason to stop.
+    fn accept(&mut self) -> io::Result<(Self::Stream, SocketAddr)>;
+}
+
+/// A connection. Dropping it closes it.
+pub trait Stream: Debug {
+    /// read(2): 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// As read(2).
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// send(2), without SIGPIPE.
+    ///
+    /// # Errors
+    /// As send(2).
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// shutdown(2) for writing: sends FIN after all that was written.
+    ///
+    /// # Errors
+    /// As shutdown(2).
+    fn shutdown_write(&mut self) -> io::Result<()>;
+}
+
+/// How many datagrams, or super-packets of them, are received with one call.
+pub const ARRIVALS_PER_CALL: usize = 16;
+
+/// The longest that a received super-packet can be, in bytes: udp(7), `UDP_GRO`.
+pub const ARRIVAL_MAX_BYTES: usize = 65536;
+
+/// Where datagrams are received to: one slot of [`ARRIVAL_MAX_BYTES`] for each of [`ARRIVALS_PER_CALL`].
+///
+/// The kernel touches only the pages that it fills, so this costs what the largest burst needed.
+#[derive(Debug)]
+pub struct Arrivals {
+    /// The slots, one behind the other.
+    pub bytes: Box<[u8]>,
+    /// What each slot holds.
+    pub info: [Arrival; ARRIVALS_PER_CALL],
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self {
+            bytes: vec![0; ARRIVALS_PER_CALL * ARRIVAL_MAX_BYTES].into_boxed_slice(),
+            info: [Arrival::default(); ARRIVALS_PER_CALL],
+        }
+    }
+}
+
+/// A datagram, or several of one length from one peer, received as a super-packet (GRO).
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Who sent it, as far as can be known.
+    pub source: SocketAddr,
+    /// The local address that it was sent to, where the kernel tells.
+    pub hit: Option<IpAddr>,
+    /// All of its bytes.
+    pub len_bytes: usize,
+    /// The length of each datagram in it; the last may be shorter. As long as all of it if there is one.
+    pub segment_bytes: usize,
+}
+
+impl Default for Arrival {
+    fn default() -> Self {
+        Self {
+            source: SocketAddr::from(([0, 0, 0, 0], 0)),
+            hit: None,
+            len_bytes: 0,
+            segment_bytes: 0,
+        }
+    }
+}
+
+/// A datagram to send, or several of one length to one peer (GSO).
+#[derive(Clone, Copy, Debug)]
+pub struct Departure<'a> {
+    /// Who gets it.
+    pub destination: SocketAddr,
+    /// The local address that it leaves from; `None` lets the kernel choose.
+    pub source: Option<IpAddr>,
+    /// All of its bytes.
+    pub bytes: &'a [u8],
+    /// The length of each datagram in it; the last may be shorter.
+    pub segment_bytes: usize,
+}
+
+/// A datagram socket.
+pub trait Datagrams: Debug {
+    /// Receives as many as are there and fit, and returns how many slots were filled.
+    ///
+    /// # Errors
+    /// As recvmmsg(2).
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize>;
+
+    /// Sends one departure.
+    ///
+    /// # Errors
+    /// As sendmsg(2).
+    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()>;
+
+    /// How many datagrams one departure may hold: 1 where the kernel has no GSO.
+    fn max_segments(&self) -> usize;
+}

@@ -1,0 +1,29 @@
+//! Readiness: what a single thread needs to serve many descriptors. It knows no ping.
+//!
+//! The kernel tells when a descriptor *becomes* ready, once (edge-triggered). So an event only sets a
+//! [latch](latch); the work is done later, in phases and under budgets, and a latch stays set until the
+//! kernel itself says "would block". What has spent its budget waits on the [run queue](run_queue). The
+//! [deadlines] say how long to sleep. The [kernel] is a trait: this is the seam behind which all IO
+//! happens, and [`os`] is the one that talks to a real one.
+
+pub mod attempt;
+pub mod bind;
+pub mod bucket;
+pub mod deadlines;
+pub mod kernel;
+pub mod latch;
+pub mod os;
+pub mod run_queue;
+
+/// The most keys that the tables of the reactor can tell apart.
+pub const KEYS_MAX: usize = u32::MAX as usize - 1;
+
+/// A key in four bytes, as the tables keep it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "whoever gives out keys keeps to KEYS_MAX"
+)]
+fn short(key: usize) -> u32 {
+    debug_assert!(key < KEYS_MAX);
+    key as u32
+}

@@ -1,0 +1,86 @@
+//! Accepting connections, and what to do when that fails.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use log::{debug, warn};
+
+use super::counters::{AcceptError, Counters};
+use crate::reactor::attempt::{Attempt, is_exhaustion};
+use crate::reactor::deadlines::RETRY_AFTER;
+use crate::reactor::kernel::{Listener, Readiness};
+use crate::reactor::latch::Latched;
+
+/// A listener of the server.
+///
+/// When descriptors have run out, accept fails, and no new edge will come for the connections that wait. So the
+/// latch stays set and accepting pauses: until a connection of ours closes, or until [`RETRY_AFTER`], as
+/// somebody else may have freed one.
+#[derive(Debug)]
+pub struct Acceptor<L> {
+    listener: Latched<L>,
+    paused_until: Option<Instant>,
+}
+
+impl<L: Listener> Acceptor<L> {
+    /// An acceptor on a listening socket.
+    pub fn new(listener: L) -> Self {
+        Self {
+            listener: Latched::new(listener),
+            paused_until: None,
+        }
+    }
+
+    /// Takes note of an event.
+    pub fn raise(&mut self, ready: Readiness) {
+        self.listener.raise(ready);
+    }
+
+    /// The listener itself, to register it.
+    pub fn io(&mut self) -> &mut L {
+        self.listener.io()
+    }
+
+    /// There may be a connection to accept, and nothing is known to be in the way.
+    pub fn is_ready(&self) -> bool {
+        self.listener.is_readable() && self.paused_until.is_none()
+    }
+
+    /// When to try again, if accepting pauses.
+    pub fn paused_until(&self) -> Option<Instant> {
+        self.paused_until
+    }
+
+    /// Something was freed, or time has passed: accepting may work again.
+    pub fn resume(&mut self) {
+        self.paused_until = None;
+    }
+
+    /// Takes one connection from the backlog, if that is possible now.
+    pub fn accept(
+        &mut self,
+        counters: &mut Counters,
+        now: Instant,
+    ) -> Option<(L::Stream, SocketAddr)> {
+        while self.is_ready() {
+            match self.listener.try_read(Listener::accept) {
+                Attempt::Done(accepted) => return Some(accepted),
+                Attempt::Blocked => {}
+                Attempt::Failed(error) if is_exhaustion(&error) => {
+                    counters.count_accept_error(AcceptError::Exhausted);
+                    self.paused_until = Some(now + RETRY_AFTER);
+                    warn!(
+                        "accept: {error}; connections wait in the backlog until something is freed"
+                    );
+                }
+                // About that one connection, accept(2): it has left the backlog, the next may be sound.
+                Attempt::Failed(error) => {
+                    counters.count_accept_error(AcceptError::Connection);
+                    debug!("accept: {error}");
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}

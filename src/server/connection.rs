@@ -1,0 +1,347 @@
+//! One connection: how a byte gets from the kernel, through the rule of the game, back to the kernel.
+
+use std::io;
+
+use log::{Level, debug, error, log_enabled, trace};
+use memchr::memchr;
+
+use super::counters::{CloseReason, Counters};
+use super::peer::Peer;
+use crate::protocol::stream::{Answered, BadLine, Batch, Rules};
+use crate::reactor::attempt::{Attempt, is_reset};
+use crate::reactor::kernel::{Readiness, Stream};
+use crate::reactor::latch::Latched;
+use crate::state::{Event, State};
+
+/// How many bytes of one connection are read in one turn of the loop, at most one read more. With
+/// it, a client that sends flat out costs each turn, and so everybody else, a bounded time.
+pub const TURN_BUDGET_BYTES: usize = 64 * 1024;
+
+/// How much one read fetches. Its replies can be five times as long and have to be kept where the
+/// client does not take them: 160 KiB of replies and a partial line of 64 KiB stay below the 256 KiB
+/// that a connection may cost.
+pub const WINDOW_BYTES: usize = 32 * 1024;
+
+/// How much of a message the log shows.
+pub const LOGGED_BYTES: usize = 64;
+
+/// What a connection needs for a turn of work and shares with all others.
+#[derive(Debug)]
+pub struct Bench {
+    /// The buffer that everything is read into, answered in and written from.
+    pub batch: Batch,
+    /// What the operator set.
+    pub rules: Rules,
+    /// What happened.
+    pub counters: Counters,
+}
+
+/// An accepted connection. An idle one owns no buffer.
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: Latched<S>,
+    peer: Peer,
+    state: State,
+    reason: Option<CloseReason>,
+    kept: Option<Box<Kept>>,
+}
+
+/// 15,000 idle connections have to fit into next to no memory; a debug build of mio keeps more.
+#[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 40);
+
+/// What has to outlive the turn: replies that the peer has not taken yet, then a partial line.
+#[derive(Debug)]
+struct Kept {
+    bytes: Vec<u8>,
+    sent_len: usize,
+    replies_len: usize,
+}
+
+/// What a turn's work came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// A whole message came or a byte of a reply was taken: the idle timeout begins anew.
+    pub progress: bool,
+    /// The budget is spent and there may be more to do.
+    pub more: bool,
+}
+
+impl<S: Stream> Connection<S> {
+    /// A connection that was just accepted.
+    pub fn new(stream: S, peer: Peer) -> Self {
+        debug!("{peer} connected");
+        Self {
+            stream: Latched::new(stream),
+            peer,
+            state: State::Open,
+            reason: None,
+            kept: None,
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes note of an event.
+    pub fn raise(&mut self, ready: Readiness) {
+        self.stream.raise(ready);
+    }
+
+    /// How many bytes it owns beside itself.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.bytes.capacity())
+    }
+
+    /// Counts and logs its end. Dropping it closes it.
+    pub fn close(self, counters: &mut Counters) {
+        let reason = self.reason.unwrap_or(CloseReason::Error);
+        counters.count_closed(reason);
+        debug!("{} closed: {}", self.peer, reason.name());
+    }
+
+    /// The server begins to stop: what has been received is answered, then the connection ends. What is in
+    /// the kernel by now may have come with an event that is still to be fetched, so a read is due.
+    pub fn drain(&mut self) {
+        self.step(Event::Drain, CloseReason::Drained);
+        self.stream.raise(Readiness::ALL);
+    }
+
+    /// Enough has been read for a stop.
+    pub fn drained(&mut self) {
+        if self.state == State::Draining {
+            self.step(Event::Drained, CloseReason::Drained);
+        }
+    }
+
+    /// A deadline has passed. A connection that was on its way out keeps the reason for that.
+    pub fn expire(&mut self, reason: CloseReason) {
+        self.step(Event::Expired, reason);
+    }
+
+    /// Does what the latches allow, within the budget.
+    pub fn work(&mut self, bench: &mut Bench) -> Work {
+        let mut work = Work::default();
+        let mut budget_bytes = TURN_BUDGET_BYTES;
+        loop {
+            let go_on = match self.state {
+                State::Closed => false,
+                _ if self.kept_replies().is_some() => self.send_kept(bench, &mut work),
+                State::Open | State::Draining => self.receive(bench, &mut work, &mut budget_bytes),
+                State::Finishing | State::Flushing => self.flushed(),
+                State::Lingering => self.discard(bench, &mut budget_bytes),
+            };
+            if !go_on || budget_bytes == 0 {
+                work.more = go_on;
+                return work;
+            }
+        }
+    }
+
+    /// Reads once and answers what came. Says whether there may be more to do.
+    fn receive(&mut self, bench: &mut Bench, work: &mut Work, budget_bytes: &mut usize) -> bool {
+        if !self.stream.is_readable() {
+            self.drained();
+            return self.state == State::Flushing;
+        }
+        match self.stream.read(bench.batch.window()) {
+            Attempt::Done(0) => self.end_of_stream(bench, work),
+            Attempt::Done(len) => {
+                *budget_bytes = budget_bytes.saturating_sub(len);
+                bench.counters.tcp.received_bytes += len as u64;
+                self.take_in(bench, len, work);
+            }
+            Attempt::Blocked => {}
+            Attempt::Failed(error) => self.fail(&error),
+        }
+        true
+    }
+
+    /// The window's first `len` bytes are new. Bytes that only lengthen a partial line are put
+    /// behind it, so that a line which comes byte by byte costs no more than its length.
+    fn take_in(&mut self, bench: &mut Bench, len: usize, work: &mut Work) {
+        let partial_len = self.kept.as_ref().map_or(0, |kept| kept.bytes.len());
+        let fresh = bench.batch.fresh(len);
+        if let Some(kept) = &mut self.kept
+            && partial_len + len <= bench.rules.max_message_bytes
+            && memchr(b'\n', fresh).is_none()
+        {
+            return kept.lengthen(fresh, bench.rules.max_message_bytes);
+        }
+        self.begin(bench, len);
+        let answered = bench.batch.answer(bench.rules, log_message(self.peer));
+        self.reply(bench, answered, work);
+    }
+
+    /// The peer has sent its last; what it left without an ending is a message too.
+    fn end_of_stream(&mut self, bench: &mut Bench, work: &mut Work) {
+        self.begin(bench, 0);
+        let answered = bench.batch.answer_last(bench.rules, log_message(self.peer));
+        self.reply(bench, answered, work);
+        if matches!(self.state, State::Open | State::Draining) {
+            self.step(Event::PeerClosed, CloseReason::PeerClosed);
+        }
+    }
+
+    fn begin(&mut self, bench: &mut Bench, fresh_len: usize) {
+        let kept = self.kept.take();
+        bench
+            .batch
+            .begin(kept.as_ref().map_or(&[], |kept| &kept.bytes), fresh_len);
+    }
+
+    /// Sends the batch's replies, keeps what the peer does not take, and its partial line.
+    fn reply(&mut self, bench: &mut Bench, answered: Answered, work: &mut Work) {
+        bench.counters.tcp.messages += answered.messages;
+        bench.counters.tcp.replies += answered.replies;
+        work.progress |= answered.messages > 0;
+        if let Some(bad) = answered.bad {
+            self.step(Event::BadLine, bad.into());
+        }
+        let sent_len = self.send(bench.batch.replies(), &mut bench.counters, work);
+        let unsent = &bench.batch.replies()[sent_len..];
+        self.kept = Kept::new(unsent, bench.batch.partial());
+    }
+
+    /// Writes until all is sent or the kernel takes no more, and says how much it took.
+    fn send(&mut self, replies: &[u8], counters: &mut Counters, work: &mut Work) -> usize {
+        let mut rest = replies;
+        while !rest.is_empty() && self.stream.is_writable() {
+            match self.stream.write(rest) {
+                Attempt::Done(len) => {
+                    counters.tcp.sent_bytes += len as u64;
+                    work.progress = true;
+                    rest = rest.get(len..).unwrap_or_default();
+                }
+                Attempt::Blocked => {}
+                Attempt::Failed(error) => {
+                    self.fail(&error);
+                    break;
+                }
+            }
+        }
+        replies.len() - rest.len()
+    }
+
+    fn kept_replies(&self) -> Option<&[u8]> {
+        let kept = self.kept.as_ref()?;
+        kept.bytes
+            .get(kept.sent_len..kept.replies_len)
+            .filter(|replies| !replies.is_empty())
+    }
+
+    /// Sends what was kept. Says whether that is done, and there may be more to do.
+    fn send_kept(&mut self, bench: &mut Bench, work: &mut Work) -> bool {
+        let Some(mut kept) = self.kept.take() else {
+            return true;
+        };
+        let replies = &kept.bytes[kept.sent_len..kept.replies_len];
+        kept.sent_len += self.send(replies, &mut bench.counters, work);
+        if kept.sent_len < kept.replies_len {
+            self.kept = Some(kept);
+            return false;
+        }
+        self.kept = Kept::new(&[], &kept.bytes[kept.replies_len..]);
+        true
+    }
+
+    /// Nothing is left to send: FIN, or the end where the peer's FIN was there first.
+    fn flushed(&mut self) -> bool {
+        self.kept = None;
+        self.step(Event::Flushed, CloseReason::PeerClosed);
+        if self.state == State::Lingering
+            && let Err(error) = self.stream.io().shutdown_write()
+        {
+            self.fail(&error);
+        }
+        true
+    }
+
+    /// Reads and throws away, until the peer has closed.
+    fn discard(&mut self, bench: &mut Bench, budget_bytes: &mut usize) -> bool {
+        if !self.stream.is_readable() {
+            return false;
+        }
+        match self.stream.read(bench.batch.window()) {
+            Attempt::Done(0) => self.step(Event::PeerClosed, CloseReason::PeerClosed),
+            Attempt::Done(len) => {
+                *budget_bytes = budget_bytes.saturating_sub(len);
+                bench.counters.tcp.received_bytes += len as u64;
+            }
+            Attempt::Blocked => {}
+            Attempt::Failed(error) => self.fail(&error),
+        }
+        true
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        debug!("{}: {error}", self.peer);
+        let reason = if is_reset(error) {
+            CloseReason::Reset
+        } else {
+            CloseReason::Error
+        };
+        self.step(Event::Failed, reason);
+    }
+
+    /// The only place in which a connection's state changes. The first reason to end stays the reason.
+    fn step(&mut self, event: Event, reason: CloseReason) {
+        self.reason.get_or_insert(reason);
+        self.state = self.state.on(event).unwrap_or_else(|| {
+            error!(
+                "{}: {event} in state {}: please report this bug",
+                self.peer, self.state
+            );
+            debug_assert!(false, "{event} in state {}", self.state);
+            State::Closed
+        });
+    }
+}
+
+impl Kept {
+    fn new(unsent: &[u8], partial: &[u8]) -> Option<Box<Self>> {
+        if unsent.is_empty() && partial.is_empty() {
+            return None;
+        }
+        Some(Box::new(Self {
+            bytes: [unsent, partial].concat(),
+            sent_len: 0,
+            replies_len: unsent.len(),
+        }))
+    }
+
+    /// Puts more of the partial line behind it. Room doubles, but never beyond the longest message.
+    fn lengthen(&mut self, fresh: &[u8], max_message_bytes: usize) {
+        let len = self.bytes.len() + fresh.len();
+        if len > self.bytes.capacity() {
+            let room = len.next_power_of_two().min(max_message_bytes).max(len);
+            self.bytes.reserve_exact(room - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(fresh);
+    }
+}
+
+impl From<BadLine> for CloseReason {
+    fn from(bad: BadLine) -> Self {
+        match bad {
+            BadLine::TooLong => Self::MessageTooLong,
+            BadLine::NotAPing => Self::NotAPing,
+        }
+    }
+}
+
+/// Shows each message to the log, at trace; asks once a batch whether anybody looks.
+fn log_message(peer: Peer) -> impl FnMut(&[u8]) {
+    let watched = log_enabled!(Level::Trace);
+    move |message| {
+        if watched {
+            let shown = message
+                .get(..LOGGED_BYTES)
+                .unwrap_or(message)
+                .escape_ascii();
+            trace!("{peer} message of {} bytes: {shown}", message.len());
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What has happened so far: everything that the server does not do aloud is counted here.
+
+use crate::protocol::datagram::Drop;
+
+/// What carried a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A TCP connection.
+    Tcp,
+    /// A UDP datagram.
+    Udp,
+}
+
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+
+    /// The transport as the metrics and the log name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Why a connection ended: the first cause, whatever followed from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer closed its side, and had all its replies.
+    PeerClosed,
+    /// The peer, or the path to it, reset the connection.
+    Reset,
+    /// A system call on it failed otherwise.
+    Error,
+    /// No complete message and no reply byte taken for `--idle-timeout`.
+    IdleTimeout,
+    /// A message longer than `--max-message`.
+    MessageTooLong,
+    /// A message that is no ping, under `--strict`.
+    NotAPing,
+    /// The server stopped, and the peer had its replies.
+    Drained,
+    /// The server stopped, and `--drain-timeout` was over before the peer had its replies.
+    DrainTimeout,
+}
+
+impl CloseReason {
+    /// Every reason, in the order of their discriminants.
+    pub const ALL: [Self; 8] = [
+        Self::PeerClosed,
+        Self::Reset,
+        Self::Error,
+        Self::IdleTimeout,
+        Self::MessageTooLong,
+        Self::NotAPing,
+        Self::Drained,
+        Self::DrainTimeout,
+    ];
+
+    /// The reason as the metrics name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::Reset => "reset",
+            Self::Error => "error",
+            Self::IdleTimeout => "idle_timeout",
+            Self::MessageTooLong => "message_too_long",
+            Self::NotAPing => "not_a_ping",
+            Self::Drained => "drained",
+            Self::DrainTimeout => "drain_timeout",
+        }
+    }
+}
+
+/// Why a connection could not be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptError {
+    /// This process or host is out of descriptors or memory; the connection waits in the backlog.
+    Exhausted,
+    /// The connection was gone, or refused by the kernel, before it was accepted.
+    Connection,
+    /// The kernel would not watch it (epoll_ctl(2)), so it was closed.
+    Register,
+}
+
+impl AcceptError {
+    /// Every reason, in the order of their discriminants.
+    pub const ALL: [Self; 3] = [Self::Exhausted, Self::Connection, Self::Register];
+
+    /// The reason as the metrics name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Connection => "connection",
+            Self::Register => "register",
+        }
+    }
+}
+
+/// What one transport carried.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Messages received, answered or not.
+    pub messages: u64,
+    /// Replies given to the kernel.
+    pub replies: u64,
+    /// Payload bytes received.
+    pub received_bytes: u64,
+    /// Payload bytes given to the kernel.
+    pub sent_bytes: u64,
+}
+
+/// A counter's name, and where it stands.
+type Column = (&'static str, fn(&Traffic) -> u64);
+
+/// All counters since the start. They only grow.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// TCP's traffic.
+    pub tcp: Traffic,
+    /// UDP's traffic.
+    pub udp: Traffic,
+    /// Times that receiving datagrams failed.
+    pub receive_errors: u64,
+    /// Turns of the loop.
+    pub loop_turns: u64,
+    closed: [u64; CloseReason::ALL.len()],
+    accept_errors: [u64; AcceptError::ALL.len()],
+    dropped: [u64; Drop::ALL.len()],
+}
+
+impl Counters {
+    /// Counts a connection's end.
+    pub fn count_closed(&mut self, reason: CloseReason) {
+        self.closed[reason as usize] += 1;
+    }
+
+    /// Counts a failed accept.
+    pub fn count_accept_error(&mut self, reason: AcceptError) {
+        self.accept_errors[reason as usize] += 1;
+    }
+
+    /// Counts datagrams that got no reply.
+    pub fn count_dropped(&mut self, reason: Drop, datagrams: u64) {
+        self.dropped[reason as usize] += datagrams;
+    }
+
+    /// Gives each counter to `tell`: its name, its label and that label's value where it has one, its count.
+    pub fn each(&self, mut tell: impl FnMut(&str, Option<(&str, &str)>, u64)) {
+        tell("connections_accepted_total", None, self.accepted);
+        for (reason, count) in CloseReason::ALL.iter().zip(self.closed) {
+            tell(
+                "connections_closed_total",
+                Some(("reason", reason.name())),
+                count,
+            );
+        }
+        for (reason, count) in AcceptError::ALL.iter().zip(self.accept_errors) {
+            tell(
+                "accept_errors_total",
+                Some(("reason", reason.name())),
+                count,
+            );
+        }
+        let columns: [Column; 4] = [
+            ("messages_total", |traffic| traffic.messages),
+            ("replies_total", |traffic| traffic.replies),
+            ("received_bytes_total", |traffic| traffic.received_bytes),
+            ("sent_bytes_total", |traffic| traffic.sent_bytes),
+        ];
+        for (name, column) in columns {
+            for transport in Transport::ALL {
+                tell(
+                    name,
+                    Some(("transport", transport.name())),
+                    column(self.traffic(transport)),
+                );
+            }
+        }
+        for (reason, count) in Drop::ALL.iter().zip(self.dropped) {
+            tell(
+                "datagrams_dropped_total",
+                Some(("reason", reason.name())),
+                count,
+            );
+        }
+        tell("receive_errors_total", None, self.receive_errors);
+        tell("loop_turns_total", None, self.loop_turns);
+    }
+
+    fn traffic(&self, transport: Transport) -> &Traffic {
+        match transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Udp => &self.udp,
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Datagrams: received in batches, answered in place, sent in as few calls as the kernel allows.
+//!
+//! A pong is as long as its ping. So a super-packet of pings (GRO) becomes a super-packet of pongs (GSO) as
+//! it stands, and pings that one peer sent singly leave as one.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use log::{Level, debug, log_enabled, trace, warn};
+
+use super::connection::LOGGED_BYTES;
+use super::counters::Counters;
+use super::peer::Peer;
+use crate::protocol::datagram::{Drop, Reply, answer, check_source};
+use crate::reactor::attempt::Attempt;
+use crate::reactor::bucket::Bucket;
+use crate::reactor::deadlines::RETRY_AFTER;
+use crate::reactor::kernel::{
+    ARRIVAL_MAX_BYTES, Arrival, Arrivals, Datagrams, Departure, Readiness,
+};
+use crate::reactor::latch::Latched;
+
+/// How many times one socket is received from in one turn of the loop: a flood costs each turn, and so
+/// everybody else, a bounded time.
+const RECEIVES_PER_TURN: usize = 4;
+
+/// The longest departure: what a UDP packet over IPv4 can carry (65,535 less both headers).
+const DEPARTURE_MAX_BYTES: usize = 65_507;
+
+/// Datagrams that came singly leave together only up to this length, which fits into any IPv6 path's packet
+/// (RFC 8200 section 5: 1280, less both headers). The kernel refuses segments that are longer than a packet.
+const GATHERED_SEGMENT_MAX_BYTES: usize = 1232;
+
+/// What datagram sockets share.
+#[derive(Debug)]
+pub struct DatagramBench {
+    arrivals: Arrivals,
+    outgoing: Outgoing,
+    /// Answer pings only.
+    strict: bool,
+    /// Pays for replies to what is not a ping.
+    others: Bucket,
+}
+
+impl DatagramBench {
+    /// A bench with its buffers, of which the kernel backs only what is used.
+    pub fn new(strict: bool, other_rate_per_s: u32, now: Instant) -> Self {
+        Self {
+            arrivals: Arrivals::default(),
+            outgoing: Outgoing::default(),
+            strict,
+            others: Bucket::new(other_rate_per_s, now),
+        }
+    }
+}
+
+/// A datagram socket of the server.
+#[derive(Debug)]
+pub struct DatagramPort<D> {
+    socket: Latched<D>,
+    local: SocketAddr,
+    /// Receiving failed: the latch stays set, but the next try waits.
+    paused_until: Option<Instant>,
+}
+
+impl<D: Datagrams> DatagramPort<D> {
+    /// A socket that is bound to `local`.
+    pub fn new(socket: D, local: SocketAddr) -> Self {
+        Self {
+            socket: Latched::new(socket),
+            local,
+            paused_until: None,
+        }
+    }
+
+    /// Takes note of an event.
+    pub fn raise(&mut self, ready: Readiness) {
+        self.socket.raise(ready);
+    }
+
+    /// There may be something to receive, and nothing is known to be in the way.
+    pub fn is_ready(&self) -> bool {
+        self.socket.is_readable() && self.paused_until.is_none()
+    }
+
+    /// When to try again, if receiving pauses.
+    pub fn paused_until(&self) -> Option<Instant> {
+        self.paused_until
+    }
+
+    /// Time has passed: receiving may work again.
+    pub fn resume(&mut self) {
+        self.paused_until = None;
+    }
+
+    /// The kernel has said that nothing more is there.
+    pub fn is_drained(&self) -> bool {
+        !self.socket.is_readable()
+    }
+
+    /// The socket itself, to register it.
+    pub fn io(&mut self) -> &mut D {
+        self.socket.io()
+    }
+
+    /// Answers what is there, within the budget.
+    pub fn work(
+        &mut self,
+        bench: &mut DatagramBench,
+        counters: &mut Counters,
+        now: Instant,
+        is_local: impl Fn(SocketAddr) -> bool,
+    ) {
+        for _ in 0..RECEIVES_PER_TURN {
+            if !self.is_ready() {
+                break;
+            }
+            let count = match self
+                .socket
+                .try_read(|socket| socket.receive(&mut bench.arrivals))
+            {
+                Attempt::Done(count) => count,
+                Attempt::Blocked => break,
+                Attempt::Failed(error) => {
+                    counters.receive_errors += 1;
+                    self.paused_until = Some(now + RETRY_AFTER);
+                    warn!("udp receive on port {}: {error}", self.local.port());
+                    break;
+                }
+            };
+            self.answer_all(count, bench, counters, now, &is_local);
+        }
+    }
+
+    fn answer_all(
+        &mut self,
+        count: usize,
+        bench: &mut DatagramBench,
+        counters: &mut Counters,
+        now: Instant,
+        is_local: &impl Fn(SocketAddr) -> bool,
+    ) {
+        let DatagramBench {
+            arrivals,
+            outgoing,
+            strict,
+            others,
+        } = bench;
+        let slots = arrivals.bytes.chunks_exact_mut(ARRIVAL_MAX_BYTES);
+        for (arrival, slot) in arrivals.info.iter().zip(slots).take(count) {
+            let Some(bytes) = slot.get_mut(..arrival.len_bytes) else {
+                continue;
+            };
+            counters.udp.received_bytes += bytes.len() as u64;
+            let forbidden =
+                check_source(arrival.source, arrival.hit, self.local.port(), is_local).err();
+            let route = self.route_back(arrival);
+            for datagram in segments(bytes, arrival.segment_bytes) {
+                counters.udp.messages += 1;
+                log_message(arrival.source, datagram);
+                let reply_len = match answer(datagram, *strict) {
+                    Err(reason) => Err(reason),
+                    Ok(_) if forbidden.is_some() => Err(forbidden.unwrap_or(Drop::OwnAddress)),
+                    Ok(Reply::Pong) => Ok(datagram.len()),
+                    Ok(Reply::Other { len_bytes }) if others.take(now) => Ok(len_bytes),
+                    Ok(Reply::Other { .. }) => Err(Drop::RateLimit),
+                };
+                match reply_len {
+                    Err(reason) => counters.count_dropped(reason, 1),
+                    Ok(len) => {
+                        let reply = datagram.get(..len).unwrap_or_default();
+                        outgoing.add(reply, &route, &mut self.socket, counters);
+                    }
+                }
+            }
+        }
+        outgoing.send(&mut self.socket, counters);
+    }
+
+    fn route_back(&self, arrival: &Arrival) -> Route {
+        // A socket that is bound to one address replies from it anyway.
+        let source = arrival.hit.filter(|_| self.local.ip().is_unspecified());
+        Route {
+            destination: arrival.source,
+            source,
+            is_super: arrival.segment_bytes < arrival.len_bytes,
+        }
+    }
+}
+
+/// The datagrams of an arrival. One without bytes is a datagram too.
+fn segments(bytes: &mut [u8], segment_bytes: usize) -> impl Iterator<Item = &mut [u8]> {
+    let empty: Option<&mut [u8]> = bytes.is_empty().then_some(&mut []);
+    empty
+        .into_iter()
+        .chain(bytes.chunks_mut(segment_bytes.max(1)))
+}
+
+/// How a reply gets back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Route {
+    destination: SocketAddr,
+    source: Option<IpAddr>,
+    /// The path has already carried a super-packet of this segment's length.
+    is_super: bool,
+}
+
+/// Replies that wait for more of their kind, to leave in one call. Never longer than one batch of arrivals.
+#[derive(Debug)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    segment_bytes: usize,
+    segments: usize,
+    route: Option<Route>,
+}
+
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::with_capacity(DEPARTURE_MAX_BYTES),
+            segment_bytes: 0,
+            segments: 0,
+            route: None,
+        }
+    }
+}
+
+impl Outgoing {
+    /// Puts a reply behind those that wait, after sending them where it cannot leave with them.
+    fn add<D: Datagrams>(
+        &mut self,
+        reply: &[u8],
+        route: &Route,
+        socket: &mut Latched<D>,
+        counters: &mut Counters,
+    ) {
+        if !self.takes(reply, route, socket.io().max_segments()) {
+            self.send(socket, counters);
+            self.segment_bytes = reply.len();
+            self.route = Some(*route);
+        }
+        self.bytes.extend_from_slice(reply);
+        self.segments += 1;
+    }
+
+    /// Segments are all of one length, but for the last, which may be shorter.
+    fn takes(&self, reply: &[u8], route: &Route, max_segments: usize) -> bool {
+        self.route.as_ref() == Some(route)
+            && self.segments < max_segments
+            && reply.len() <= self.segment_bytes
+            && self.bytes.len() == self.segments * self.segment_bytes
+            && self.bytes.len() + reply.len() <= DEPARTURE_MAX_BYTES
+            && (route.is_super || self.segment_bytes <= GATHERED_SEGMENT_MAX_BYTES)
+    }
+
+    /// Sends what waits.
+    fn send<D: Datagrams>(&mut self, socket: &mut Latched<D>, counters: &mut Counters) {
+        let Some(route) = self.route.take() else {
+            return;
+        };
+        let departure = Departure {
+            destination: route.destination,
+            source: route.source,
+            bytes: &self.bytes,
+            segment_bytes: self.segment_bytes,
+        };
+        if !depart(&departure, self.segments, socket, counters) {
+            // A path or device that cannot do it all at once may still do it one by one.
+            for bytes in self.bytes.chunks(self.segment_bytes.max(1)) {
+                depart(&Departure { bytes, ..departure }, 1, socket, counters);
+            }
+        }
+        self.bytes.clear();
+        self.segments = 0;
+    }
+}
+
+/// Sends one departure and counts it, or counts why not; says false where it is worth a try one by one. A reply
+/// is never queued: a peer that misses it asks again.
+fn depart<D: Datagrams>(
+    departure: &Departure<'_>,
+    segments: usize,
+    socket: &mut Latched<D>,
+    counters: &mut Counters,
+) -> bool {
+    match socket.try_write(|socket| socket.send(departure)) {
+        Attempt::Done(()) => {
+            counters.udp.replies += segments as u64;
+            counters.udp.sent_bytes += departure.bytes.len() as u64;
+        }
+        Attempt::Blocked => counters.count_dropped(Drop::SendBufferFull, segments as u64),
+        Attempt::Failed(_) if segments > 1 => return false,
+        Attempt::Failed(error) => {
+            debug!(
+                "{} reply not sent: {error}",
+                Peer::from(departure.destination)
+            );
+            counters.count_dropped(Drop::SendError, 1);
+        }
+    }
+    true
+}
+
+fn log_message(source: SocketAddr, datagram: &[u8]) {
+    if log_enabled!(Level::Trace) {
+        let shown = datagram
+            .get(..LOGGED_BYTES)
+            .unwrap_or(datagram)
+            .escape_ascii();
+        let source = Peer::from(source);
+        trace!("{source} datagram of {} bytes: {shown}", datagram.len());
+    }
+}

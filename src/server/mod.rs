@@ -1,0 +1,428 @@
+//! The server: accepts, connections and datagrams on one loop.
+//!
+//! One [turn](Server::turn) waits, latches what the kernel tells, and then works in phases, each under
+//! a budget. Who has work left is served again in the next turn, whose wait does not sleep.
+
+pub mod accept;
+pub mod connection;
+pub mod counters;
+pub mod datagrams;
+pub mod peer;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use slab::Slab;
+
+use crate::protocol::stream::{Batch, Rules};
+use crate::reactor::deadlines::Deadlines;
+use crate::reactor::kernel::{Kernel, Readiness, Signal, Token};
+use crate::reactor::run_queue::RunQueue;
+use crate::state::State;
+use accept::Acceptor;
+use connection::{Bench, Connection, WINDOW_BYTES};
+use counters::{AcceptError, CloseReason, Counters};
+use datagrams::{DatagramBench, DatagramPort};
+
+/// How many connections one listener accepts in one turn of the loop, at most.
+pub const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long a connection whose FIN is out is read from and discarded, at most.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the operator set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Further connections wait in the backlog.
+    pub max_connections: usize,
+    /// About messages.
+    pub rules: Rules,
+    /// How long a connection may go without progress; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// The longest that a graceful stop takes.
+    pub drain_timeout: Duration,
+    /// Replies a second to datagrams that are not pings; 0 for no limit.
+    pub other_rate_per_s: u32,
+    /// How long to spin before sleeping.
+    pub busy_poll: Duration,
+}
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everybody had their replies, or the time for that was over.
+    Drained,
+    /// A second signal came while the first was obeyed.
+    Aborted,
+}
+
+/// The lists of deadlines that a connection can stand on.
+const IDLE: u8 = 0;
+const LINGER: u8 = 1;
+
+/// What a stop has to be done by.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    /// Who is still being read from then is read from no more, so that its replies can leave in time.
+    reads_until: Option<Instant>,
+    ends_at: Instant,
+}
+
+/// The server, on any kernel.
+pub struct Server<K: Kernel> {
+    kernel: K,
+    config: Config,
+    acceptors: Vec<Acceptor<K::Listener>>,
+    ports: Vec<DatagramPort<K::Datagrams>>,
+    connections: Slab<Connection<K::Stream>>,
+    deadlines: Deadlines<2>,
+    run_queue: RunQueue,
+    bench: Bench,
+    datagram_bench: DatagramBench,
+    drain: Option<Drain>,
+    /// When the turn began: the clock is read once in each.
+    now: Instant,
+    /// When there was last something to do, for `busy_poll`.
+    worked_at: Instant,
+}
+
+/// What a token names. The lowest two bits tell the kind, the others its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Listener(usize),
+    Port(usize),
+    Connection(usize),
+}
+
+impl Source {
+    const fn token(self) -> Token {
+        Token(match self {
+            Self::Listener(index) => index << 2,
+            Self::Port(index) => index << 2 | 1,
+            Self::Connection(key) => key << 2 | 2,
+        })
+    }
+
+    const fn of(token: Token) -> Self {
+        let index = token.0 >> 2;
+        match token.0 & 3 {
+            0 => Self::Listener(index),
+            1 => Self::Port(index),
+            _ => Self::Connection(index),
+        }
+    }
+}
+
+impl<K: Kernel> Server<K> {
+    /// A server on sockets that are bound; those for datagrams come with the address that they are bound to.
+    ///
+    /// # Errors
+    /// The kernel cannot watch the sockets.
+    pub fn new(
+        mut kernel: K,
+        config: Config,
+        listeners: Vec<K::Listener>,
+        datagrams: Vec<(K::Datagrams, SocketAddr)>,
+    ) -> io::Result<Self> {
+        let now = kernel.now();
+        let mut acceptors: Vec<_> = listeners.into_iter().map(Acceptor::new).collect();
+        for (index, acceptor) in acceptors.iter_mut().enumerate() {
+            kernel.register_listener(acceptor.io(), Source::Listener(index).token())?;
+        }
+        let mut ports: Vec<_> = datagrams
+            .into_iter()
+            .map(|(socket, local)| DatagramPort::new(socket, local))
+            .collect();
+        for (index, port) in ports.iter_mut().enumerate() {
+            kernel.register_datagrams(port.io(), Source::Port(index).token())?;
+        }
+        let bench = Bench {
+            batch: Batch::new(WINDOW_BYTES, config.rules.max_message_bytes),
+            rules: config.rules,
+            counters: Counters::default(),
+        };
+        Ok(Self {
+            kernel,
+            acceptors,
+            ports,
+            connections: Slab::new(),
+            deadlines: Deadlines::new(now, [config.idle_timeout, Some(LINGER_TIMEOUT)]),
+            run_queue: RunQueue::default(),
+            bench,
+            datagram_bench: DatagramBench::new(config.rules.strict, config.other_rate_per_s, now),
+            drain: None,
+            now,
+            worked_at: now,
+            config,
+        })
+    }
+
+    /// Serves until a signal stops it.
+    ///
+    /// # Errors
+    /// The kernel can no longer wait for events.
+    pub fn run(&mut self) -> io::Result<Exit> {
+        loop {
+            if let Some(exit) = self.turn()? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// One turn of the loop.
+    ///
+    /// # Errors
+    /// The kernel can no longer wait for events.
+    pub fn turn(&mut self) -> io::Result<Option<Exit>> {
+        self.wait()?;
+        self.now = self.kernel.now();
+        self.bench.counters.loop_turns += 1;
+        if let Some(exit) = self.obey_signals() {
+            return Ok(Some(exit));
+        }
+        self.serve_connections();
+        self.serve_datagrams();
+        self.accept();
+        self.expire();
+        Ok(self.drain_is_over().then_some(Exit::Drained))
+    }
+
+    /// What has happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.bench.counters
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in here: an event
+    /// may be old by the time that it is read, and its key may be another connection's by then, which costs
+    /// that one a try without need.
+    fn wait(&mut self) -> io::Result<()> {
+        let timeout = self.sleep();
+        let Self {
+            kernel,
+            acceptors,
+            ports,
+            connections,
+            run_queue,
+            worked_at,
+            now,
+            ..
+        } = self;
+        kernel.wait(timeout, |token, ready| {
+            *worked_at = *now;
+            match Source::of(token) {
+                Source::Listener(index) => acceptors
+                    .get_mut(index)
+                    .into_iter()
+                    .for_each(|it| it.raise(ready)),
+                Source::Port(index) => ports
+                    .get_mut(index)
+                    .into_iter()
+                    .for_each(|it| it.raise(ready)),
+                Source::Connection(key) => {
+                    if let Some(connection) = connections.get_mut(key) {
+                        connection.raise(ready);
+                        run_queue.push(key);
+                    }
+                }
+            }
+        })
+    }
+
+    /// How long to sleep: not at all while there is work left, else until the next deadline.
+    fn sleep(&self) -> Option<Duration> {
+        let work_left = !self.run_queue.is_empty()
+            || self.ports.iter().any(DatagramPort::is_ready)
+            || (self.has_room() && self.acceptors.iter().any(Acceptor::is_ready));
+        if work_left || self.now.saturating_duration_since(self.worked_at) < self.config.busy_poll {
+            return Some(Duration::ZERO);
+        }
+        let pauses = self.acceptors.iter().filter_map(Acceptor::paused_until);
+        let pauses = pauses.chain(self.ports.iter().filter_map(DatagramPort::paused_until));
+        let drain = self
+            .drain
+            .map(|drain| drain.reads_until.unwrap_or(drain.ends_at));
+        let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
+        Some(next.saturating_duration_since(self.now))
+    }
+
+    fn has_room(&self) -> bool {
+        self.connections.len() < self.config.max_connections
+    }
+
+    fn obey_signals(&mut self) -> Option<Exit> {
+        while let Some(signal) = self.kernel.next_signal() {
+            match signal {
+                Signal::Report => self.report(),
+                Signal::Stop if self.drain.is_some() => return Some(Exit::Aborted),
+                Signal::Stop => self.begin_drain(),
+            }
+        }
+        None
+    }
+
+    /// Serves those who stand on the run queue now; who comes to stand on it meanwhile waits for the next turn.
+    fn serve_connections(&mut self) {
+        for _ in 0..self.run_queue.len() {
+            if let Some(key) = self.run_queue.pop() {
+                self.serve_connection(key);
+            }
+        }
+    }
+
+    fn serve_connection(&mut self, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let before = connection.state();
+        let work = connection.work(&mut self.bench);
+        match connection.state() {
+            State::Closed => return self.close(key),
+            State::Lingering if before != State::Lingering => {
+                self.deadlines.restart(LINGER, key, self.now);
+            }
+            State::Lingering => {}
+            _ if work.progress => self.deadlines.restart(IDLE, key, self.now),
+            _ => {}
+        }
+        if work.more {
+            self.run_queue.push(key);
+        }
+    }
+
+    fn serve_datagrams(&mut self) {
+        let Self {
+            kernel,
+            ports,
+            bench,
+            datagram_bench,
+            now,
+            ..
+        } = self;
+        for port in ports {
+            port.work(datagram_bench, &mut bench.counters, *now, |address| {
+                kernel.is_local(address)
+            });
+        }
+    }
+
+    fn accept(&mut self) {
+        for index in 0..self.acceptors.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                if !self.has_room() || !self.acceptors[index].is_ready() {
+                    break;
+                }
+                let accepted = self.acceptors[index].accept(&mut self.bench.counters, self.now);
+                if let Some((stream, peer)) = accepted {
+                    self.admit(stream, peer);
+                }
+            }
+        }
+    }
+
+    /// Takes a connection in and serves it at once: its first message is often there already.
+    fn admit(&mut self, mut stream: K::Stream, peer: SocketAddr) {
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        self.bench.counters.accepted += 1;
+        if let Err(error) = self
+            .kernel
+            .register_stream(&mut stream, Source::Connection(key).token())
+        {
+            warn!("{peer} turned away: {error}");
+            self.bench
+                .counters
+                .count_accept_error(AcceptError::Register);
+            return;
+        }
+        entry.insert(Connection::new(stream, peer.into()));
+        self.deadlines.restart(IDLE, key, self.now);
+        self.serve_connection(key);
+    }
+
+    /// Closes a connection. Its descriptor may be what an acceptor waits for.
+    fn close(&mut self, key: usize) {
+        self.deadlines.cancel(key);
+        if let Some(connection) = self.connections.try_remove(key) {
+            connection.close(&mut self.bench.counters);
+        }
+        self.acceptors.iter_mut().for_each(Acceptor::resume);
+    }
+
+    /// Does what it is time for.
+    fn expire(&mut self) {
+        while let Some((_, key)) = self.deadlines.pop_expired(self.now) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.expire(CloseReason::IdleTimeout);
+                self.close(key);
+            }
+        }
+        let now = self.now;
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        self.acceptors
+            .iter_mut()
+            .filter(|it| is_due(it.paused_until()))
+            .for_each(Acceptor::resume);
+        self.ports
+            .iter_mut()
+            .filter(|it| is_due(it.paused_until()))
+            .for_each(DatagramPort::resume);
+    }
+
+    /// Stops to accept, and gives everybody who is there one more read: it ends a connection's turn when it finds
+    /// no more. What waits in the backlog is reset as the listeners close.
+    fn begin_drain(&mut self) {
+        info!("stopping: {} connections to drain", self.connections.len());
+        let timeout = self.config.drain_timeout;
+        self.drain = Some(Drain {
+            reads_until: Some(self.now + timeout / 2),
+            ends_at: self.now + timeout,
+        });
+        self.acceptors.clear();
+        self.ports
+            .iter_mut()
+            .for_each(|port| port.raise(Readiness::ALL));
+        for (key, connection) in &mut self.connections {
+            connection.drain();
+            self.run_queue.push(key);
+        }
+    }
+
+    /// Keeps the drain's two deadlines, and says whether it has come to its end.
+    fn drain_is_over(&mut self) -> bool {
+        let Some(drain) = &mut self.drain else {
+            return false;
+        };
+        if drain.reads_until.take_if(|at| *at <= self.now).is_some() {
+            self.ports.clear();
+            for (key, connection) in &mut self.connections {
+                connection.drained();
+                self.run_queue.push(key);
+            }
+        }
+        if drain.ends_at <= self.now {
+            for mut connection in self.connections.drain() {
+                connection.expire(CloseReason::DrainTimeout);
+                connection.close(&mut self.bench.counters);
+            }
+        }
+        self.ports.retain(|port| !port.is_drained());
+        self.connections.is_empty() && self.ports.is_empty()
+    }
+
+    /// SIGUSR1: a line for each counter that is not zero.
+    fn report(&self) {
+        info!("connections {}", self.connections.len());
+        self.counters().each(|name, label, count| match label {
+            _ if count == 0 => {}
+            None => info!("{name} {count}"),
+            Some((key, value)) => info!("{name}{{{key}=\"{value}\"}} {count}"),
+        });
+    }
+}

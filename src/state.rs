@@ -1,6 +1,8 @@
 //! The states of a connection, and the only function that moves it from one to another.
 //!
 //! ```text
+//! Connecting ─ connected ▶ Open        Connecting ─ drain ▶ Closed
+//!
 //! Open ───── drain ─────▶ Draining ─── drained ───▶ Flushing ─ flushed ▶ Lingering
 //!  │ └─ bad line ─────────────┼──────── bad line ──────▲                     │
 //!  └─── peer closed ──────────┴─ peer closed ▶ Finishing ─── flushed ──▶ Closed ◀─ peer closed
@@ -12,9 +14,12 @@
 
 use std::fmt;
 
-/// Where a connection stands.
+/// Where a connection stands. A server's begins as [`Open`](State::Open), a client's as
+/// [`Connecting`](State::Connecting).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// The kernel is on its way to the peer.
+    Connecting,
     /// Messages are read and answered.
     Open,
     /// The server stops: what has been received is still read and answered.
@@ -33,6 +38,8 @@ pub enum State {
 /// What can happen to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The peer has accepted.
+    Connected,
     /// The end of the peer's stream has been read.
     PeerClosed,
     /// A message that ends its connection: too long, or no ping under `--strict`.
@@ -51,7 +58,8 @@ pub enum Event {
 
 impl State {
     /// Every state, in the order of a connection's life.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::Connecting,
         Self::Open,
         Self::Draining,
         Self::Finishing,
@@ -64,6 +72,8 @@ impl State {
     #[must_use]
     pub const fn on(self, event: Event) -> Option<Self> {
         match (self, event) {
+            (Self::Connecting, Event::Connected) => Some(Self::Open),
+            (Self::Connecting, Event::Drain) => Some(Self::Closed),
             (Self::Open, Event::Drain) => Some(Self::Draining),
             (Self::Draining, Event::Drained) => Some(Self::Flushing),
             (Self::Open | Self::Draining, Event::BadLine) => Some(Self::Flushing),
@@ -76,20 +86,33 @@ impl State {
             (Self::Finishing | Self::Flushing | Self::Lingering, Event::Drain) => Some(self),
 
             (
-                Self::Open | Self::Draining | Self::Finishing | Self::Flushing | Self::Lingering,
+                Self::Connecting
+                | Self::Open
+                | Self::Draining
+                | Self::Finishing
+                | Self::Flushing
+                | Self::Lingering,
                 Event::Expired | Event::Failed,
             ) => Some(Self::Closed),
 
-            (Self::Open, Event::Drained | Event::Flushed)
-            | (Self::Draining, Event::Drain | Event::Flushed)
+            (
+                Self::Connecting,
+                Event::PeerClosed | Event::BadLine | Event::Drained | Event::Flushed,
+            )
+            | (Self::Open, Event::Connected | Event::Drained | Event::Flushed)
+            | (Self::Draining, Event::Connected | Event::Drain | Event::Flushed)
             | (
                 Self::Finishing | Self::Flushing,
-                Event::PeerClosed | Event::BadLine | Event::Drained,
+                Event::Connected | Event::PeerClosed | Event::BadLine | Event::Drained,
             )
-            | (Self::Lingering, Event::BadLine | Event::Drained | Event::Flushed)
+            | (
+                Self::Lingering,
+                Event::Connected | Event::BadLine | Event::Drained | Event::Flushed,
+            )
             | (
                 Self::Closed,
-                Event::PeerClosed
+                Event::Connected
+                | Event::PeerClosed
                 | Event::BadLine
                 | Event::Drain
                 | Event::Drained
@@ -103,7 +126,8 @@ impl State {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::Connected,
         Self::PeerClosed,
         Self::BadLine,
         Self::Drain,
@@ -123,6 +147,7 @@ impl fmt::Display for State {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Connected => "connected",
             Self::PeerClosed => "peer closed",
             Self::BadLine => "bad line",
             Self::Drain => "drain",
@@ -138,7 +163,11 @@ impl fmt::Display for Event {
 /// this text, and a test compares the two.
 #[must_use]
 pub fn diagram() -> String {
-    let mut text = format!("stateDiagram-v2\n    [*] --> {}\n", State::Open);
+    let mut text = format!(
+        "stateDiagram-v2\n    [*] --> {}: accepted\n    [*] --> {}: connect\n",
+        State::Open,
+        State::Connecting
+    );
     for from in State::ALL {
         for to in State::ALL {
             let events: Vec<_> = Event::ALL

@@ -36,6 +36,16 @@ pub fn is_interrupted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted
 }
 
+/// What getpeername(2) says of a connection that is not there yet (ENOTCONN), as what it means: would
+/// block.
+#[must_use]
+pub fn still_connecting(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotConnected => io::ErrorKind::WouldBlock.into(),
+        _ => error,
+    }
+}
+
 /// Says whether an accept failed because this process or host is out of something, rather than because of
 /// the one connection: accept(2) lists them. The connection is then still in the backlog.
 #[must_use]

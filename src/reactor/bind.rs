@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::os::OsDatagrams;
 
 /// How to open a socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct BindOptions {
     /// An IPv6 wildcard takes IPv4 traffic too.
     pub dual_stack: bool,

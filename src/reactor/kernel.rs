@@ -87,6 +87,19 @@ pub trait Kernel {
         token: Token,
     ) -> io::Result<()>;
 
+    /// Begins to connect; the stream becomes writable when that has ended, one way or the other, and
+    /// [`Stream::connected`] tells which.
+    ///
+    /// # Errors
+    /// As socket(2) and connect(2), other than that it goes on in the background.
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<Self::Stream>;
+
+    /// Opens a datagram socket; port 0 lets the kernel choose.
+    ///
+    /// # Errors
+    /// As socket(2) and bind(2).
+    fn open_datagrams(&mut self, local: SocketAddr) -> io::Result<Self::Datagrams>;
+
     /// The next signal that has come and was not told yet.
     fn next_signal(&mut self) -> Option<Signal>;
 
@@ -109,6 +122,12 @@ pub trait Listener: Debug {
 
 /// A connection. Dropping it closes it.
 pub trait Stream: Debug {
+    /// Whether the connection that [`Kernel::connect`] began is there.
+    ///
+    /// # Errors
+    /// Would block while it is still on its way; else why it failed, as connect(2) in `SO_ERROR`.
+    fn connected(&mut self) -> io::Result<()>;
+
     /// read(2): 0 is the end of the stream.
     ///
     /// # Errors

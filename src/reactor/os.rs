@@ -11,7 +11,8 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use signal_hook::consts::signal::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
-use super::attempt::is_interrupted;
+use super::attempt::{is_interrupted, still_connecting};
+use super::bind::{self, BindOptions};
 use super::kernel::{
     ARRIVAL_MAX_BYTES, ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Kernel,
     Listener, Readiness, Signal, Stream, Token,
@@ -110,6 +111,16 @@ impl Kernel for Os {
         self.register(&mut datagrams.socket, token)
     }
 
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(peer)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn open_datagrams(&mut self, local: SocketAddr) -> io::Result<OsDatagrams> {
+        bind::datagrams(local, BindOptions::default())
+    }
+
     fn next_signal(&mut self) -> Option<Signal> {
         if !self.signalled {
             return None;
@@ -145,6 +156,13 @@ impl Listener for TcpListener {
 }
 
 impl Stream for TcpStream {
+    fn connected(&mut self) -> io::Result<()> {
+        if let Some(error) = self.take_error()? {
+            return Err(error);
+        }
+        self.peer_addr().map(drop).map_err(still_connecting)
+    }
+
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Read::read(self, buffer)
     }

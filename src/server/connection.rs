@@ -127,7 +127,7 @@ impl<S: Stream> Connection<S> {
         let mut budget_bytes = TURN_BUDGET_BYTES;
         loop {
             let go_on = match self.state {
-                State::Closed => false,
+                State::Connecting | State::Closed => false,
                 _ if self.kept_replies().is_some() => self.send_kept(bench, &mut work),
                 State::Open | State::Draining => self.receive(bench, &mut work, &mut budget_bytes),
                 State::Finishing | State::Flushing => self.flushed(),

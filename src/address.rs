@@ -24,7 +24,8 @@ impl Address {
         Self { host: None, port }
     }
 
-    /// The addresses that the host's name stands for, each once. It may ask name servers, and wait for them.
+    /// The addresses that the host's name stands for, each once. It may ask name servers, and wait
+    /// for them.
     ///
     /// # Errors
     /// The name has no address, or it could not be looked up.

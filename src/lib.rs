@@ -9,8 +9,8 @@
 //! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
 //! 5. [`listen`], [`limits`], [`address`], [`logging`], [`cli`]: what is done once, before the loop.
 //!
-//! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks up a
-//! name or opens a file; no state of a connection but through [`state::State::on`]; no IO but
+//! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks
+//! up a name or opens a file; no state of a connection but through [`state::State::on`]; no IO but
 //! behind [`reactor::kernel`].
 #![forbid(unsafe_code)]
 

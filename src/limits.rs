@@ -4,12 +4,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::reactor::KEYS_MAX;
 
-/// Descriptors for what is not a connection: the three standard ones, the poll, the signals' pair, one to
-/// look up an address, and some that a parent may have left open.
+/// Descriptors for what is not a connection: the three standard ones, the poll, the signals' pair,
+/// one to look up an address, and some that a parent may have left open.
 const RESERVED_DESCRIPTORS: u64 = 16;
 
-/// Raises the limit on open descriptors (RLIMIT_NOFILE, getrlimit(2)) to the most that is allowed, and says how
-/// many connections that leaves beside `sockets` of the server's own.
+/// Raises the limit on open descriptors (RLIMIT_NOFILE, getrlimit(2)) to the most that is allowed,
+/// and says how many connections that leaves beside `sockets` of the server's own.
 #[must_use]
 pub fn connections_within_nofile(sockets: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);

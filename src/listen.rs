@@ -63,10 +63,12 @@ impl StartError {
     pub fn new(what: &str, error: &io::Error) -> Self {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "; stop the program that has it, choose another port with --listen, or share it with --reuse-port"
+                "; stop the program that has it, choose another port with --listen, \
+                 or share it with --reuse-port"
             }
             io::ErrorKind::PermissionDenied => {
-                "; ports below 1024 are for root or CAP_NET_BIND_SERVICE: choose another with --listen"
+                "; ports below 1024 are for root or CAP_NET_BIND_SERVICE: \
+                 choose another with --listen"
             }
             io::ErrorKind::AddrNotAvailable => {
                 "; this host has no such address: choose another with --listen"
@@ -110,8 +112,8 @@ fn open_address(listen: &Listen, address: &Address) -> Result<Sockets, StartErro
     }
 }
 
-/// The addresses to bind. Nothing but a port stands for the IPv6 wildcard, which takes IPv4 traffic too, or the
-/// IPv4 one where this host has no IPv6.
+/// The addresses to bind. Nothing but a port stands for the IPv6 wildcard, which takes IPv4 traffic
+/// too, or the IPv4 one where this host has no IPv6.
 fn candidates(address: &Address) -> io::Result<Vec<SocketAddr>> {
     match &address.host {
         Some(host) => address.resolve(host),

@@ -10,12 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::reactor::bucket::Bucket;
 
-/// How many lines a second are written, and how many at once, at most. A storm of connections at debug level
-/// must not cost more than serving them.
+/// How many lines a second are written, and how many at once, at most. A storm of connections at
+/// debug level must not cost more than serving them.
 pub const LINES_PER_S: u32 = 1000;
 
-/// How much of a line is written, at most: what poll(2) promises room for on a pipe, and write(2) writes in
-/// one piece (`PIPE_BUF` on Linux).
+/// How much of a line is written, at most: what poll(2) promises room for on a pipe, and write(2)
+/// writes in one piece (`PIPE_BUF` on Linux).
 const LINE_MAX_BYTES: usize = 4096;
 
 /// Lines not written since the start, because there were too many.
@@ -29,8 +29,8 @@ pub fn lost_lines() -> [(&'static str, usize); 2] {
         .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
 }
 
-/// Starts the log. `level` is what the command line asks for; without it, `RUST_LOG` decides, and info is
-/// the default.
+/// Starts the log. `level` is what the command line asks for; without it, `RUST_LOG` decides, and
+/// info is the default.
 pub fn init(level: Option<LevelFilter>) {
     let mut builder = env_logger::Builder::new();
     match (level, std::env::var("RUST_LOG")) {
@@ -63,8 +63,8 @@ pub fn init(level: Option<LevelFilter>) {
 
 /// Standard error, as a place where a line is written at once or not at all.
 ///
-/// Making it non-blocking would do that too, but for every process that shares it: the flag belongs to the open
-/// file, not to the descriptor (fcntl(2), O_NONBLOCK).
+/// Making it non-blocking would do that too, but for every process that shares it: the flag belongs
+/// to the open file, not to the descriptor (fcntl(2), O_NONBLOCK).
 struct Stderr;
 
 impl Write for Stderr {
@@ -85,8 +85,9 @@ impl Write for Stderr {
     }
 }
 
-/// A log that stops at [`LINES_PER_S`], and says afterwards how many lines it left out. The limit is asked before
-/// a line is formatted, and by a clock of its own: the log has to serve before and after the loop as well.
+/// A log that stops at [`LINES_PER_S`], and says afterwards how many lines it left out. The limit
+/// is asked before a line is formatted, and by a clock of its own: the log has to serve before and
+/// after the loop as well.
 struct Limited {
     inner: env_logger::Logger,
     bucket: Mutex<Bucket>,

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use log::{error, info};
+use log::{error, info, warn};
 use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
 use pingpong::listen::{self, StartError};
@@ -57,6 +57,9 @@ fn serve(options: &ServeOptions) -> ExitCode {
 fn try_serve(options: &ServeOptions) -> Result<Exit, StartError> {
     let sockets = listen::open(&options.listen)?;
     let room = limits::connections_within_nofile(sockets.listeners.len() + sockets.datagrams.len());
+    if let Some(asked) = options.max_connections.filter(|asked| *asked > room) {
+        warn!("there are descriptors for {room} connections only, not for {asked}: see ulimit -n");
+    }
     let config = Config {
         max_connections: options.max_connections.unwrap_or(room),
         rules: options.rules,

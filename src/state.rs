@@ -9,8 +9,8 @@
 //!                                                    any live state ─ expired, failed ─▶ Closed
 //! ```
 //!
-//! Back-pressure is no state: a connection reads only while it has nothing left to send, and that can be
-//! seen from its buffer. Nothing in here knows a socket, a clock or a log.
+//! Back-pressure is no state: a connection reads only while it has nothing left to send, and that
+//! can be seen from its buffer. Nothing in here knows a socket, a clock or a log.
 
 use std::fmt;
 
@@ -28,8 +28,8 @@ pub enum State {
     Finishing,
     /// We have read our last: what remains is to send the replies.
     Flushing,
-    /// Our FIN is out: read and discard until the peer's end, as closing with unread input sends a reset
-    /// that can destroy the last replies.
+    /// Our FIN is out: read and discard until the peer's end, as closing with unread input sends a
+    /// reset that can destroy the last replies.
     Lingering,
     /// Over. The descriptor goes in the same turn of the loop.
     Closed,
@@ -159,8 +159,8 @@ impl fmt::Display for Event {
     }
 }
 
-/// The machine as a Mermaid state diagram, made from [`State::on`] itself. `docs/state-machine.md` holds
-/// this text, and a test compares the two.
+/// The machine as a Mermaid state diagram, made from [`State::on`] itself. `docs/state-machine.md`
+/// holds this text, and a test compares the two.
 #[must_use]
 pub fn diagram() -> String {
     let mut text = format!(

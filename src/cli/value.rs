@@ -53,7 +53,8 @@ pub fn duration(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, U
     let text = text(parser.value()?)?;
     parse_duration(&text).ok_or_else(|| {
         UsageError(format!(
-            "{option} {text}: it takes a number with us, ms, s, m or h, such as 500ms or 1.5s; a year at most"
+            "{option} {text}: it takes a number with us, ms, s, m or h, such as 500ms or 1.5s; \
+             a year at most"
         ))
     })
 }

@@ -1,9 +1,9 @@
 //! Messages in datagrams, and who must not get one back.
 //!
-//! A datagram's source address can be forged. So no reply is longer than its request (nothing to gain by
-//! aiming us at a victim), none goes where another service might answer it (two services that answer
-//! each other never stop), and none to many hosts at once. OpenBSD's inetd keeps the same rules in
-//! `dg_badinput`; CERT CA-1996-01 tells what happens without them.
+//! A datagram's source address can be forged. So no reply is longer than its request (nothing to
+//! gain by aiming us at a victim), none goes where another service might answer it (two services
+//! that answer each other never stop), and none to many hosts at once. OpenBSD's inetd keeps the
+//! same rules in `dg_badinput`; CERT CA-1996-01 tells what happens without them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -72,7 +72,8 @@ impl Drop {
 pub enum Reply {
     /// The datagram, turned into its pong.
     Pong,
-    /// The first bytes of the datagram, overwritten; not a ping, so it is paid for from `--other-rate`.
+    /// The first bytes of the datagram, overwritten; not a ping, so it is paid for from
+    /// `--other-rate`.
     Other {
         /// How many bytes.
         len_bytes: usize,
@@ -114,8 +115,8 @@ const NFS_PORT: u16 = 2049;
 
 /// Says whether a datagram from `source` to `hit` may have a reply at all.
 ///
-/// `is_local` tells whether an address belongs to this host. It is asked only about a source that has the
-/// server's own port, as asking costs a system call.
+/// `is_local` tells whether an address belongs to this host. It is asked only about a source that
+/// has the server's own port, as asking costs a system call.
 ///
 /// # Errors
 /// The reason why there must be no reply.

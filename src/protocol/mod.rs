@@ -1,8 +1,8 @@
 //! The rule of the game, and nothing else: bytes in, bytes out.
 //!
-//! What starts with `ping`, in any mix of case, comes back with its `i` turned into `o`. What starts
-//! with `pong` is never answered. Anything else is answered `pong`. A message's ending (LF, CRLF or
-//! none) is the ending of its reply. Messages are bytes, not text.
+//! What starts with `ping`, in any mix of case, comes back with its `i` turned into `o`. What
+//! starts with `pong` is never answered. Anything else is answered `pong`. A message's ending (LF,
+//! CRLF or none) is the ending of its reply. Messages are bytes, not text.
 //!
 //! [`stream`] finds messages in a byte stream and answers them in place; [`datagram`] decides who
 //! gets a datagram back. Nothing in here knows a socket, a clock or a log.
@@ -36,8 +36,8 @@ const PONG_WORD: u32 = u32::from_ne_bytes(*PONG);
 /// be taken for a letter.
 #[must_use]
 pub fn kind(message: &[u8]) -> Kind {
-    // Setting the case bit maps exactly `P` and `p` to `p`, and so on: no other byte becomes a letter
-    // of these two words.
+    // Setting the case bit maps exactly `P` and `p` to `p`, and so on: no other byte becomes a
+    // letter of these two words.
     match message
         .first_chunk()
         .map(|head| u32::from_ne_bytes(*head) | CASE_BITS)

@@ -1,15 +1,16 @@
 //! Messages on a byte stream: lines, answered in the buffer that they were read into.
 //!
 //! ```text
-//!            replies           unanswered
-//!          ┌─────────┐     ┌───────────────┐
-//! ─────────┴─────────┴─────┴───────────────┴──────────
-//! 0     head room    │     │  partial line │ read window
+//! ┌───────────┬──────────────┬─────────────┐
+//! │ head room │ partial line │ read window │
+//! └───────────┴──────────────┴─────────────┘
+//!             ├─ replies ─┼─ unanswered ─┤
 //! ```
 //!
-//! A pong is as long as its ping, so the usual batch is answered where it stands: the border between
-//! replies and unanswered bytes moves to the right, and no byte is copied. A reply that is shorter
-//! than its message, or none, opens a gap; a longer one needs one, and takes it from the head room.
+//! A pong is as long as its ping, so the usual batch is answered where it stands: the border
+//! between replies and unanswered bytes moves to the right, and no byte is copied. A reply that is
+//! shorter than its message, or none, opens a gap; a longer one needs one, and takes it from the
+//! head room.
 
 use std::ops::Range;
 
@@ -62,10 +63,11 @@ pub struct Batch {
 const ERROR_LINE_MAX_BYTES: usize = 64;
 
 impl Batch {
-    /// A batch for reads of at most `window_bytes`, after partial lines of at most `max_message_bytes`.
+    /// A batch for reads of at most `window_bytes`, after partial lines of at most
+    /// `max_message_bytes`.
     ///
-    /// Its memory is `5 * window_bytes + max_message_bytes` and a little: the worst input is a window full of
-    /// empty lines, each of one byte, each answered by the five of `pong\n`.
+    /// Its memory is `5 * window_bytes + max_message_bytes` and a little: the worst input is a
+    /// window full of empty lines, each of one byte, each answered by the five of `pong\n`.
     #[must_use]
     pub fn new(window_bytes: usize, max_message_bytes: usize) -> Self {
         let growth_bytes = window_bytes * (OTHER_REPLY_MAX_BYTES - 2);
@@ -91,7 +93,8 @@ impl Batch {
         &self.bytes[self.window_start..][..len]
     }
 
-    /// Starts a batch of a partial line, in which no line ends, and the `fresh_len` bytes that followed it.
+    /// Starts a batch of a partial line, in which no line ends, and the `fresh_len` bytes that
+    /// followed it.
     pub fn begin(&mut self, partial: &[u8], fresh_len: usize) {
         let start = self.window_start - partial.len();
         self.bytes[start..self.window_start].copy_from_slice(partial);
@@ -100,7 +103,8 @@ impl Batch {
         self.scanned = self.window_start;
     }
 
-    /// Answers every whole line, until one is bad; `seen` is shown each message before it is answered.
+    /// Answers every whole line, until one is bad; `seen` is shown each message before it is
+    /// answered.
     pub fn answer(&mut self, rules: Rules, mut seen: impl FnMut(&[u8])) -> Answered {
         let mut answered = Answered::default();
         while answered.bad.is_none()

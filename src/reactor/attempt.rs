@@ -36,8 +36,8 @@ pub fn is_interrupted(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Interrupted
 }
 
-/// What getpeername(2) says of a connection that is not there yet (ENOTCONN), as what it means: would
-/// block.
+/// What getpeername(2) says of a connection that is not there yet (ENOTCONN), as what it means:
+/// would block.
 #[must_use]
 pub fn still_connecting(error: io::Error) -> io::Error {
     match error.kind() {
@@ -46,8 +46,9 @@ pub fn still_connecting(error: io::Error) -> io::Error {
     }
 }
 
-/// Says whether an accept failed because this process or host is out of something, rather than because of
-/// the one connection: accept(2) lists them. The connection is then still in the backlog.
+/// Says whether an accept failed because this process or host is out of something, rather than
+/// because of the one connection: accept(2) lists them. The connection is then still in the
+/// backlog.
 #[must_use]
 pub fn is_exhaustion(error: &io::Error) -> bool {
     matches!(

@@ -34,10 +34,11 @@ pub fn tcp_listener(address: SocketAddr, options: BindOptions) -> io::Result<Tcp
         Type::STREAM.nonblocking(),
         Some(Protocol::TCP),
     )?;
-    // A restart must not wait for the last run's connections to leave TIME_WAIT. On UDP the same option
-    // would let another process take the port over, so there it stays off.
+    // A restart must not wait for the last run's connections to leave TIME_WAIT. On UDP the same
+    // option would let another process take the port over, so there it stays off.
     socket.set_reuse_address(true)?;
-    // Connections inherit these two. Replies are written in one piece, so Nagle has nothing to gather.
+    // Connections inherit these two. Replies are written in one piece, so Nagle has nothing to
+    // gather.
     socket.set_tcp_nodelay(true)?;
     // A byte sent as urgent stays in its place in the stream, as a message's byte that it is.
     socket.set_out_of_band_inline(true)?;
@@ -75,8 +76,9 @@ fn bind(socket: &Socket, address: SocketAddr, options: BindOptions) -> io::Resul
     socket.bind(&address.into())
 }
 
-/// quinn-udp forbids fragments, so that QUIC can probe a path's MTU: a pong as long as its fragmented
-/// ping could not leave. And it asks for a timestamp and the TOS byte with each datagram, which nobody reads.
+/// quinn-udp forbids fragments, so that QUIC can probe a path's MTU: a pong as long as its
+/// fragmented ping could not leave. And it asks for a timestamp and the TOS byte with each
+/// datagram, which nobody reads.
 fn undo_what_only_quic_wants(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::WANT)?;
     setsockopt(socket, sockopt::ReceiveTimestampns, &false)?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 pub struct Bucket {
     /// `None`: no limit.
     period: Option<Duration>,
-    /// The time at which the bucket was empty, had it filled without pause since: every token taken moves
-    /// it one period on, and it never lies more than [`FULL`] back.
+    /// The time at which the bucket was empty, had it filled without pause since: every token taken
+    /// moves it one period on, and it never lies more than [`FULL`] back.
     empty_at: Instant,
 }
 

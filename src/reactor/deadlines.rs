@@ -1,8 +1,9 @@
-//! Deadlines in constant time: one length of timeout is one list, in the order in which it runs out.
+//! Deadlines in constant time: one length of timeout is one list, in the order in which it runs
+//! out.
 //!
-//! Whoever makes progress moves to the end of its list, so the front is always the next to expire, and
-//! nobody else need be looked at: no heap, no wheel, and no wake-up but for a deadline that has really
-//! come. Time counts in ticks of [`TICK`]: within one, a busy connection moves at most once.
+//! Whoever makes progress moves to the end of its list, so the front is always the next to expire,
+//! and nobody else need be looked at: no heap, no wheel, and no wake-up but for a deadline that has
+//! really come. Time counts in ticks of [`TICK`]: within one, a busy connection moves at most once.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,8 @@ use super::short;
 pub const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_S);
 const TICKS_PER_S: u64 = 10;
 
-/// How long to wait before a call is made again that failed for want of something which others may free.
+/// How long to wait before a call is made again that failed for want of something which others may
+/// free.
 pub const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// No key: the end of a list.
@@ -130,7 +132,8 @@ impl<const N: usize> Deadlines<N> {
         self.lists.iter().zip(0u8..).filter_map(|(list, number)| {
             let timeout = list.timeout?;
             let key = list.first as usize;
-            // The timeout began somewhere within its tick: counted from that one's end it is never early.
+            // The timeout began somewhere within its tick: counted from that one's end it is never
+            // early.
             let tick_end = TICK.checked_mul(self.links.get(key)?.since + 1)?;
             let at = self.epoch.checked_add(tick_end)?.checked_add(timeout)?;
             Some((at, number, key))

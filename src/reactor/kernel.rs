@@ -1,8 +1,8 @@
 //! The seam: all that this program asks of a kernel.
 //!
-//! The server is generic over [`Kernel`], so the very code that ships also runs on a simulated one with
-//! virtual time. Calls keep the meaning of their system calls, errors included: non-blocking, and an event
-//! for each change from not ready to ready (edge-triggered, epoll(7)).
+//! The server is generic over [`Kernel`], so the very code that ships also runs on a simulated one
+//! with virtual time. Calls keep the meaning of their system calls, errors included: non-blocking,
+//! and an event for each change from not ready to ready (edge-triggered, epoll(7)).
 
 use std::fmt::Debug;
 use std::io;
@@ -25,7 +25,8 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Try everything, trust nothing: what an error event says, and a good guess where no event told.
+    /// Try everything, trust nothing: what an error event says, and a good guess where no event
+    /// told.
     pub const ALL: Self = Self {
         readable: true,
         writable: true,
@@ -87,8 +88,8 @@ pub trait Kernel {
         token: Token,
     ) -> io::Result<()>;
 
-    /// Begins to connect; the stream becomes writable when that has ended, one way or the other, and
-    /// [`Stream::connected`] tells which.
+    /// Begins to connect; the stream becomes writable when that has ended, one way or the other,
+    /// and [`Stream::connected`] tells which.
     ///
     /// # Errors
     /// As socket(2) and connect(2), other than that it goes on in the background.
@@ -112,11 +113,12 @@ pub trait Listener: Debug {
     /// What it accepts.
     type Stream: Stream;
 
-    /// Takes one connection from the backlog, with the peer's address as accept(2) gave it: a connection
-    /// that is already reset has no other.
+    /// Takes one connection from the backlog, with the peer's address as accept(2) gave it: a
+    /// connection that is already reset has no other.
     ///
     /// # Errors
-    /// As accept(2): most are about the one connection, some about resources, none is a reason to stop.
+    /// As accept(2): most are about the one connection, some about resources, none is a reason to
+    /// stop.
     fn accept(&mut self) -> io::Result<(Self::Stream, SocketAddr)>;
 }
 
@@ -153,7 +155,8 @@ pub const ARRIVALS_PER_CALL: usize = 16;
 /// The longest that a received super-packet can be, in bytes: udp(7), `UDP_GRO`.
 pub const ARRIVAL_MAX_BYTES: usize = 65536;
 
-/// Where datagrams are received to: one slot of [`ARRIVAL_MAX_BYTES`] for each of [`ARRIVALS_PER_CALL`].
+/// Where datagrams are received to: one slot of [`ARRIVAL_MAX_BYTES`] for each of
+/// [`ARRIVALS_PER_CALL`].
 ///
 /// The kernel touches only the pages that it fills, so this costs what the largest burst needed.
 #[derive(Debug)]
@@ -182,7 +185,8 @@ pub struct Arrival {
     pub hit: Option<IpAddr>,
     /// All of its bytes.
     pub len_bytes: usize,
-    /// The length of each datagram in it; the last may be shorter. As long as all of it if there is one.
+    /// The length of each datagram in it; the last may be shorter. As long as all of it if there is
+    /// one.
     pub segment_bytes: usize,
 }
 

@@ -1,9 +1,9 @@
 //! Latches: what is known of a descriptor's readiness.
 //!
-//! One latch for each direction. The kernel's event sets it, the kernel's "would block" clears it, and
-//! nothing else touches it. An event is a hint: a latch that is set without need costs one call that says
-//! "would block"; a latch that is cleared without need costs the connection its life, as an edge comes
-//! only once.
+//! One latch for each direction. The kernel's event sets it, the kernel's "would block" clears it,
+//! and nothing else touches it. An event is a hint: a latch that is set without need costs one call
+//! that says "would block"; a latch that is cleared without need costs the connection its life, as
+//! an edge comes only once.
 
 use std::io;
 
@@ -16,8 +16,8 @@ pub struct Latched<T> {
     io: T,
     readable: bool,
     writable: bool,
-    /// An event has said that more than plain data is there: the peer's end, an error, urgent data. Then a
-    /// short read does not mean that there is no more.
+    /// An event has said that more than plain data is there: the peer's end, an error, urgent data.
+    /// Then a short read does not mean that there is no more.
     short_read_proves_nothing: bool,
 }
 
@@ -77,11 +77,12 @@ impl<T> Latched<T> {
 impl<S: Stream> Latched<S> {
     /// Reads once. Done with 0 is the end of the stream, as `buffer` must not be empty.
     ///
-    /// A read that got less than it asked for has emptied the kernel's buffer, so it says "would block"
-    /// without a second call: a third of the system calls of a ping. Two things can stand behind a short
-    /// read all the same, and each announces itself in the event: the peer's FIN (EPOLLRDHUP, which comes
-    /// merged with the data's event), and what follows TCP's urgent mark (EPOLLPRI), at which tcp(7) lets
-    /// a read stop. Data that comes after the event was fetched raises a new one.
+    /// A read that got less than it asked for has emptied the kernel's buffer, so it says "would
+    /// block" without a second call: a third of the system calls of a ping. Two things can stand
+    /// behind a short read all the same, and each announces itself in the event: the peer's FIN
+    /// (EPOLLRDHUP, which comes merged with the data's event), and what follows TCP's urgent mark
+    /// (EPOLLPRI), at which tcp(7) lets a read stop. Data that comes after the event was fetched
+    /// raises a new one.
     pub fn read(&mut self, buffer: &mut [u8]) -> Attempt<usize> {
         let asked_len = buffer.len();
         let outcome = self.try_read(|stream| stream.read(buffer));
@@ -94,8 +95,8 @@ impl<S: Stream> Latched<S> {
         outcome
     }
 
-    /// Writes once, as much as the kernel takes. A short write proves nothing: the next one says whether
-    /// it would block.
+    /// Writes once, as much as the kernel takes. A short write proves nothing: the next one says
+    /// whether it would block.
     pub fn write(&mut self, bytes: &[u8]) -> Attempt<usize> {
         self.try_write(|stream| stream.write(bytes))
     }

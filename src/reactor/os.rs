@@ -60,7 +60,8 @@ impl Os {
     }
 }
 
-/// An error can come with neither direction set, and a reset with data still to be read: then all is tried.
+/// An error can come with neither direction set, and a reset with data still to be read: then all
+/// is tried.
 fn readiness(event: &Event) -> Readiness {
     if event.is_error() {
         return Readiness::ALL;

@@ -22,8 +22,8 @@ impl RunQueue {
         }
     }
 
-    /// Takes the key at the front. Its owner may be gone, or another one may have its key by now: then
-    /// it is a try without need.
+    /// Takes the key at the front. Its owner may be gone, or another one may have its key by now:
+    /// then it is a try without need.
     pub fn pop(&mut self) -> Option<usize> {
         let key = self.order.pop_front()? as usize;
         self.queued[key] = false;

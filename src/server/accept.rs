@@ -13,13 +13,15 @@ use crate::reactor::latch::Latched;
 
 /// A listener of the server.
 ///
-/// When descriptors have run out, accept fails, and no new edge will come for the connections that wait. So the
-/// latch stays set and accepting pauses: until a connection of ours closes, or until [`RETRY_AFTER`], as
-/// somebody else may have freed one.
+/// When descriptors have run out, accept fails, and no new edge will come for the connections that
+/// wait. So the latch stays set and accepting pauses: until a connection of ours closes, or until
+/// [`RETRY_AFTER`], as somebody else may have freed one.
 #[derive(Debug)]
 pub struct Acceptor<L> {
     listener: Latched<L>,
     paused_until: Option<Instant>,
+    /// The log knows that accepting pauses.
+    told: bool,
 }
 
 impl<L: Listener> Acceptor<L> {
@@ -28,6 +30,7 @@ impl<L: Listener> Acceptor<L> {
         Self {
             listener: Latched::new(listener),
             paused_until: None,
+            told: false,
         }
     }
 
@@ -64,16 +67,20 @@ impl<L: Listener> Acceptor<L> {
     ) -> Option<(L::Stream, SocketAddr)> {
         while self.is_ready() {
             match self.listener.try_read(Listener::accept) {
-                Attempt::Done(accepted) => return Some(accepted),
+                Attempt::Done(accepted) => {
+                    self.told = false;
+                    return Some(accepted);
+                }
                 Attempt::Blocked => {}
                 Attempt::Failed(error) if is_exhaustion(&error) => {
                     counters.count_accept_error(AcceptError::Exhausted);
                     self.paused_until = Some(now + RETRY_AFTER);
-                    warn!(
-                        "accept: {error}; connections wait in the backlog until something is freed"
-                    );
+                    if !std::mem::replace(&mut self.told, true) {
+                        warn!("accept: {error}; connections wait until something is freed");
+                    }
                 }
-                // About that one connection, accept(2): it has left the backlog, the next may be sound.
+                // About that one connection, accept(2): it has left the backlog, the next may be
+                // sound.
                 Attempt::Failed(error) => {
                     counters.count_accept_error(AcceptError::Connection);
                     debug!("accept: {error}");

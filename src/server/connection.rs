@@ -1,4 +1,5 @@
-//! One connection: how a byte gets from the kernel, through the rule of the game, back to the kernel.
+//! One connection: how a byte gets from the kernel, through the rule of the game, back to the
+//! kernel.
 
 use std::io;
 
@@ -18,8 +19,8 @@ use crate::state::{Event, State};
 pub const TURN_BUDGET_BYTES: usize = 64 * 1024;
 
 /// How much one read fetches. Its replies can be five times as long and have to be kept where the
-/// client does not take them: 160 KiB of replies and a partial line of 64 KiB stay below the 256 KiB
-/// that a connection may cost.
+/// client does not take them: 160 KiB of replies and a partial line of 64 KiB stay below the 256
+/// KiB that a connection may cost.
 pub const WINDOW_BYTES: usize = 32 * 1024;
 
 /// How much of a message the log shows.
@@ -102,8 +103,9 @@ impl<S: Stream> Connection<S> {
         debug!("{} closed: {}", self.peer, reason.name());
     }
 
-    /// The server begins to stop: what has been received is answered, then the connection ends. What is in
-    /// the kernel by now may have come with an event that is still to be fetched, so a read is due.
+    /// The server begins to stop: what has been received is answered, then the connection ends.
+    /// What is in the kernel by now may have come with an event that is still to be fetched, so a
+    /// read is due.
     pub fn drain(&mut self) {
         self.step(Event::Drain, CloseReason::Drained);
         self.stream.raise(Readiness::ALL);
@@ -286,7 +288,8 @@ impl<S: Stream> Connection<S> {
         self.step(Event::Failed, reason);
     }
 
-    /// The only place in which a connection's state changes. The first reason to end stays the reason.
+    /// The only place in which a connection's state changes. The first reason to end stays the
+    /// reason.
     fn step(&mut self, event: Event, reason: CloseReason) {
         self.reason.get_or_insert(reason);
         self.state = self.state.on(event).unwrap_or_else(|| {

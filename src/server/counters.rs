@@ -151,7 +151,8 @@ impl Counters {
         self.dropped[reason as usize] += datagrams;
     }
 
-    /// Gives each counter to `tell`: its name, its label and that label's value where it has one, its count.
+    /// Gives each counter to `tell`: its name, its label and that label's value where it has one,
+    /// its count.
     pub fn each(&self, mut tell: impl FnMut(&str, Option<(&str, &str)>, u64)) {
         tell("connections_accepted_total", None, self.accepted);
         for (reason, count) in CloseReason::ALL.iter().zip(self.closed) {

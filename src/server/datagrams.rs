@@ -1,7 +1,7 @@
 //! Datagrams: received in batches, answered in place, sent in as few calls as the kernel allows.
 //!
-//! A pong is as long as its ping. So a super-packet of pings (GRO) becomes a super-packet of pongs (GSO) as
-//! it stands, and pings that one peer sent singly leave as one.
+//! A pong is as long as its ping. So a super-packet of pings (GRO) becomes a super-packet of pongs
+//! (GSO) as it stands, and pings that one peer sent singly leave as one.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -20,15 +20,16 @@ use crate::reactor::kernel::{
 };
 use crate::reactor::latch::Latched;
 
-/// How many times one socket is received from in one turn of the loop: a flood costs each turn, and so
-/// everybody else, a bounded time.
+/// How many times one socket is received from in one turn of the loop: a flood costs each turn, and
+/// so everybody else, a bounded time.
 const RECEIVES_PER_TURN: usize = 4;
 
 /// The longest departure: what a UDP packet over IPv4 can carry (65,535 less both headers).
 const DEPARTURE_MAX_BYTES: usize = 65_507;
 
-/// Datagrams that came singly leave together only up to this length, which fits into any IPv6 path's packet
-/// (RFC 8200 section 5: 1280, less both headers). The kernel refuses segments that are longer than a packet.
+/// Datagrams that came singly leave together only up to this length, which fits into any IPv6
+/// path's packet (RFC 8200 section 5: 1280, less both headers). The kernel refuses segments that
+/// are longer than a packet.
 const GATHERED_SEGMENT_MAX_BYTES: usize = 1232;
 
 /// What datagram sockets share.
@@ -205,7 +206,8 @@ struct Route {
     is_super: bool,
 }
 
-/// Replies that wait for more of their kind, to leave in one call. Never longer than one batch of arrivals.
+/// Replies that wait for more of their kind, to leave in one call. Never longer than one batch of
+/// arrivals.
 #[derive(Debug)]
 struct Outgoing {
     bytes: Vec<u8>,
@@ -275,8 +277,8 @@ impl Outgoing {
     }
 }
 
-/// Sends one departure and counts it, or counts why not; says false where it is worth a try one by one. A reply
-/// is never queued: a peer that misses it asks again.
+/// Sends one departure and counts it, or counts why not; says false where it is worth a try one by
+/// one. A reply is never queued: a peer that misses it asks again.
 fn depart<D: Datagrams>(
     departure: &Departure<'_>,
     segments: usize,

@@ -1,7 +1,7 @@
 //! The server: accepts, connections and datagrams on one loop.
 //!
-//! One [turn](Server::turn) waits, latches what the kernel tells, and then works in phases, each under
-//! a budget. Who has work left is served again in the next turn, whose wait does not sleep.
+//! One [turn](Server::turn) waits, latches what the kernel tells, and then works in phases, each
+//! under a budget. Who has work left is served again in the next turn, whose wait does not sleep.
 
 pub mod accept;
 pub mod connection;
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 use slab::Slab;
 
+use crate::logging::lost_lines;
 use crate::protocol::stream::{Batch, Rules};
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::kernel::{Kernel, Readiness, Signal, Token};
@@ -28,6 +29,9 @@ use datagrams::{DatagramBench, DatagramPort};
 
 /// How many connections one listener accepts in one turn of the loop, at most.
 pub const ACCEPTS_PER_TURN: usize = 64;
+
+/// How many connections are closed for their deadlines in one turn of the loop, at most.
+pub const EXPIRES_PER_TURN: usize = 256;
 
 /// How long a connection whose FIN is out is read from and discarded, at most.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -65,7 +69,8 @@ const LINGER: u8 = 1;
 /// What a stop has to be done by.
 #[derive(Clone, Copy, Debug)]
 struct Drain {
-    /// Who is still being read from then is read from no more, so that its replies can leave in time.
+    /// Who is still being read from then is read from no more, so that its replies can leave in
+    /// time.
     reads_until: Option<Instant>,
     ends_at: Instant,
 }
@@ -116,7 +121,8 @@ impl Source {
 }
 
 impl<K: Kernel> Server<K> {
-    /// A server on sockets that are bound; those for datagrams come with the address that they are bound to.
+    /// A server on sockets that are bound; those for datagrams come with the address that they are
+    /// bound to.
     ///
     /// # Errors
     /// The kernel cannot watch the sockets.
@@ -199,9 +205,9 @@ impl<K: Kernel> Server<K> {
         self.connections.len()
     }
 
-    /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in here: an event
-    /// may be old by the time that it is read, and its key may be another connection's by then, which costs
-    /// that one a try without need.
+    /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in
+    /// here: an event may be old by the time that it is read, and its key may be another
+    /// connection's by then, which costs that one a try without need.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = self.sleep();
         let Self {
@@ -267,7 +273,8 @@ impl<K: Kernel> Server<K> {
         None
     }
 
-    /// Serves those who stand on the run queue now; who comes to stand on it meanwhile waits for the next turn.
+    /// Serves those who stand on the run queue now; who comes to stand on it meanwhile waits for
+    /// the next turn.
     fn serve_connections(&mut self) {
         for _ in 0..self.run_queue.len() {
             if let Some(key) = self.run_queue.pop() {
@@ -330,7 +337,6 @@ impl<K: Kernel> Server<K> {
     fn admit(&mut self, mut stream: K::Stream, peer: SocketAddr) {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
-        self.bench.counters.accepted += 1;
         if let Err(error) = self
             .kernel
             .register_stream(&mut stream, Source::Connection(key).token())
@@ -341,6 +347,7 @@ impl<K: Kernel> Server<K> {
                 .count_accept_error(AcceptError::Register);
             return;
         }
+        self.bench.counters.accepted += 1;
         entry.insert(Connection::new(stream, peer.into()));
         self.deadlines.restart(IDLE, key, self.now);
         self.serve_connection(key);
@@ -355,9 +362,13 @@ impl<K: Kernel> Server<K> {
         self.acceptors.iter_mut().for_each(Acceptor::resume);
     }
 
-    /// Does what it is time for.
+    /// Does what it is time for. What the budget leaves is overdue, so the next wait does not
+    /// sleep.
     fn expire(&mut self) {
-        while let Some((_, key)) = self.deadlines.pop_expired(self.now) {
+        for _ in 0..EXPIRES_PER_TURN {
+            let Some((_, key)) = self.deadlines.pop_expired(self.now) else {
+                break;
+            };
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.expire(CloseReason::IdleTimeout);
                 self.close(key);
@@ -375,8 +386,8 @@ impl<K: Kernel> Server<K> {
             .for_each(DatagramPort::resume);
     }
 
-    /// Stops to accept, and gives everybody who is there one more read: it ends a connection's turn when it finds
-    /// no more. What waits in the backlog is reset as the listeners close.
+    /// Stops to accept, and gives everybody who is there one more read: it ends a connection's turn
+    /// when it finds no more. What waits in the backlog is reset as the listeners close.
     fn begin_drain(&mut self) {
         info!("stopping: {} connections to drain", self.connections.len());
         let timeout = self.config.drain_timeout;
@@ -412,6 +423,8 @@ impl<K: Kernel> Server<K> {
                 connection.close(&mut self.bench.counters);
             }
         }
+        // Those behind it change their index, and so lose their events; they need none, as a port
+        // whose latch is clear goes in the same way.
         self.ports.retain(|port| !port.is_drained());
         self.connections.is_empty() && self.ports.is_empty()
     }
@@ -424,5 +437,8 @@ impl<K: Kernel> Server<K> {
             None => info!("{name} {count}"),
             Some((key, value)) => info!("{name}{{{key}=\"{value}\"}} {count}"),
         });
+        for (reason, count) in lost_lines() {
+            info!("log_lines_lost_total{{reason=\"{reason}\"}} {count}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use log::{error, info, warn};
+use log::{info, warn};
 use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
 use pingpong::listen::{self, StartError};
@@ -21,12 +21,14 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
         Ok(Command::Serve(options)) => serve(&options),
-        Err(wrong) => {
-            // Nobody is left to tell if this fails.
-            let _ = writeln!(io::stderr(), "pingpong: {wrong}\nTry 'pingpong --help'.");
-            ExitCode::from(USAGE)
-        }
+        Err(wrong) => fail(USAGE, &format!("{wrong}\nTry 'pingpong --help'.")),
     }
+}
+
+/// The last words, whatever the log's level; if they fail, nobody is left to tell.
+fn fail(code: u8, what: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "pingpong: {what}");
+    ExitCode::from(code)
 }
 
 fn print(text: &str) -> ExitCode {
@@ -47,10 +49,7 @@ fn serve(options: &ServeOptions) -> ExitCode {
             info!("stopped at once by a second signal");
             ExitCode::from(FAILURE)
         }
-        Err(failure) => {
-            error!("{failure}");
-            ExitCode::from(FAILURE)
-        }
+        Err(failure) => fail(FAILURE, &failure.to_string()),
     }
 }
 

@@ -65,7 +65,7 @@ pub const VERSION: &str = concat!("pingpong ", env!("CARGO_PKG_VERSION"), "\n");
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = lexopt::Parser::from_args(args);
     match parser.next()? {
-        None => Err(UsageError("a command is missing".into())),
+        None => Err(UsageError("a command is missing, such as serve".into())),
         Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Print(HELP.into())),
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
         Some(Arg::Value(command)) => match command.to_str() {
@@ -94,7 +94,12 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
 
 /// An option that is not known, and the one that was perhaps meant.
 fn unknown_option(option: &Arg<'_>, known: &[&str]) -> UsageError {
-    unknown("option", &written(option), known)
+    let what = if matches!(option, Arg::Value(_)) {
+        "argument"
+    } else {
+        "option"
+    };
+    unknown(what, &written(option), known)
 }
 
 fn written(arg: &Arg<'_>) -> String {

@@ -45,36 +45,37 @@ pingpong serve answers ping/pong over TCP and UDP, on one port and one thread.
 Usage: pingpong serve [options]
 
 Where:
-      --listen ADDR          HOST:PORT, :PORT, PORT or [v6]:PORT; repeatable  [:8888]
-                             :PORT is every address, port 0 is one that is free
-      --no-tcp               serve UDP only
-      --no-udp               serve TCP only
-      --backlog N            connections that wait to be accepted             [4096]
-      --reuse-port           let several processes share the port
+      --listen ADDR         HOST:PORT, :PORT, PORT or [v6]:PORT; repeatable;
+                            :PORT is every address, port 0 is a free one [:8888]
+      --no-tcp              serve UDP only
+      --no-udp              serve TCP only
+      --backlog N           connections that wait to be accepted [4096]
+      --reuse-port          let several processes share the port
 
 Limits:
-      --max-connections N    further ones wait in the backlog   [what RLIMIT_NOFILE leaves]
-      --max-message BYTES    longest line over TCP, its ending included       [65536]
-      --idle-timeout DUR     close after this long without a whole message
-                             and without a reply byte taken; 0 is never       [5m]
-      --other-rate N         UDP replies a second to what is not a ping;
-                             0 is no limit                                    [1000]
-      --drain-timeout DUR    the longest that a graceful stop takes           [5s]
-      --strict               answer pings only
+      --max-connections N   further ones wait in the backlog
+                            [as many as RLIMIT_NOFILE leaves]
+      --max-message BYTES   longest line over TCP, its ending included [65536]
+      --idle-timeout DUR    close after this long without a whole message and
+                            without a reply byte taken; 0 is never [5m]
+      --other-rate N        UDP replies a second to what is not a ping;
+                            0 is no limit [1000]
+      --drain-timeout DUR   the longest that a graceful stop takes [5s]
+      --strict              answer pings only
 
 Running:
-      --busy-poll DUR        spin this long before sleeping: CPU for latency  [off]
-  -v, -vv                    log each connection; each message too
-  -q                         log errors only
-  -h, --help                 this text
+      --busy-poll DUR       spin this long before sleeping: CPU for latency [off]
+  -v, -vv                   log each connection; each message too
+  -q                        log errors only
+  -h, --help                this text
 
 DUR is a number with us, ms, s, m or h; a bare number is seconds.
-RUST_LOG sets the log's level too: error, warn, info (the default), debug, trace.
+RUST_LOG sets the log's level too: error, warn, info (default), debug, trace.
 
 Signals:
-  SIGTERM, SIGINT            stop: answer what has been received, then exit 0;
-                             a second one exits at once with status 1
-  SIGUSR1                    log the counters
+  SIGTERM, SIGINT           stop: answer what has been received, then exit 0;
+                            a second one exits at once with status 1
+  SIGUSR1                   log the counters
 
 Exit status: 0 stopped, 1 could not start or run, 2 wrong command line.
 ";

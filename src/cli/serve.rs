@@ -64,7 +64,7 @@ Limits:
       --strict              answer pings only
 
 Running:
-      --busy-poll DUR       spin this long before sleeping: CPU for latency [off]
+      --busy-poll DUR       spin this long before sleeping; off unless asked for
   -v, -vv                   log each connection; each message too
   -q                        log errors only
   -h, --help                this text

@@ -55,8 +55,6 @@ pub struct Batch {
     window_start: usize,
     replies: Range<usize>,
     unanswered: Range<usize>,
-    /// No line ends between the start of `unanswered` and here.
-    scanned: usize,
 }
 
 /// The longest error line: the text, and as many digits as a `usize` can have.
@@ -78,7 +76,6 @@ impl Batch {
             window_start,
             replies: 0..0,
             unanswered: 0..0,
-            scanned: 0,
         }
     }
 
@@ -93,24 +90,24 @@ impl Batch {
         &self.bytes[self.window_start..][..len]
     }
 
-    /// Starts a batch of a partial line, in which no line ends, and the `fresh_len` bytes that
-    /// followed it.
+    /// Starts a batch of a partial line and the `fresh_len` bytes that followed it.
     pub fn begin(&mut self, partial: &[u8], fresh_len: usize) {
         let start = self.window_start - partial.len();
         self.bytes[start..self.window_start].copy_from_slice(partial);
         self.replies = start..start;
         self.unanswered = start..self.window_start + fresh_len;
-        self.scanned = self.window_start;
     }
 
     /// Answers every whole line, until one is bad; `seen` is shown each message before it is
     /// answered.
     pub fn answer(&mut self, rules: Rules, mut seen: impl FnMut(&[u8])) -> Answered {
         let mut answered = Answered::default();
-        while answered.bad.is_none()
-            && let Some(at) = memchr(b'\n', &self.bytes[self.scanned..self.unanswered.end])
-        {
-            let end = self.scanned + at + 1;
+        while answered.bad.is_none() {
+            self.answer_pings(rules, &mut seen, &mut answered);
+            let Some(at) = memchr(b'\n', self.partial()) else {
+                break;
+            };
+            let end = self.unanswered.start + at + 1;
             self.answer_one(end, rules, &mut seen, &mut answered);
         }
         if answered.bad.is_none() && self.unanswered.len() > rules.max_message_bytes {
@@ -140,6 +137,43 @@ impl Batch {
         &self.bytes[self.unanswered.clone()]
     }
 
+    /// Answers the pings in front for as long as their replies go where they stand: the usual batch
+    /// from its begin to its end, in a loop that keeps to registers.
+    fn answer_pings(
+        &mut self,
+        rules: Rules,
+        seen: &mut impl FnMut(&[u8]),
+        answered: &mut Answered,
+    ) {
+        if self.replies.end != self.unanswered.start {
+            return;
+        }
+        let unanswered = &mut self.bytes[self.unanswered.clone()];
+        let mut done = 0;
+        let mut pings = 0;
+        while let Some(first) = unanswered.get(done..)
+            && kind(first) == Kind::Ping
+            && let Some(len) = ping_len(first)
+            && len <= rules.max_message_bytes
+        {
+            // Pipelined pings are mostly of one length. Guessing it lets the processor begin with
+            // the next while it still looks for this one's end.
+            while let Some(ping) = unanswered.get_mut(done..)
+                && kind(ping) == Kind::Ping
+                && ping_len(ping) == Some(len)
+            {
+                seen(ping.get(..len).unwrap_or_default());
+                turn_into_pong(ping);
+                done += len;
+                pings += 1;
+            }
+        }
+        self.unanswered.start += done;
+        self.replies.end = self.unanswered.start;
+        answered.messages += pings;
+        answered.replies += pings;
+    }
+
     /// Takes the message that ends before `end` off the unanswered bytes and answers it.
     fn answer_one(
         &mut self,
@@ -150,7 +184,6 @@ impl Batch {
     ) {
         let line = self.unanswered.start..end;
         self.unanswered.start = end;
-        self.scanned = end;
         let message = &mut self.bytes[line.clone()];
         answered.messages += 1;
         seen(message);
@@ -208,4 +241,28 @@ impl Batch {
         }
         answered.bad = Some(bad);
     }
+}
+
+/// The length of the ping in front, its LF included; `None` if that has not come yet.
+///
+/// Pipelined pings are often a few bytes long, and for those a call of memchr costs more than all
+/// the rest of their answer: the eight bytes after `ping` are looked at in one word.
+fn ping_len(bytes: &[u8]) -> Option<usize> {
+    const WORD: usize = PONG.len();
+    let (_, tail) = bytes.split_at_checked(WORD)?;
+    let near = tail
+        .first_chunk()
+        .and_then(|word| first_line_feed(u64::from_le_bytes(*word)));
+    near.or_else(|| memchr(b'\n', tail)).map(|at| WORD + at + 1)
+}
+
+/// Which of a word's bytes, from the lowest on, is the first LF. A byte that is zero is the lowest
+/// to borrow when one is subtracted from each: <https://graphics.stanford.edu/~seander/bithacks.html>,
+/// "Determine if a word has a zero byte".
+fn first_line_feed(word: u64) -> Option<usize> {
+    const LOW_BITS: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zero_if_lf = word ^ u64::from_ne_bytes([b'\n'; 8]);
+    let marks = zero_if_lf.wrapping_sub(LOW_BITS) & !zero_if_lf & HIGH_BITS;
+    (marks != 0).then_some(marks.trailing_zeros() as usize / 8)
 }

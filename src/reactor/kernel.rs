@@ -66,7 +66,7 @@ pub trait Kernel {
         raise: impl FnMut(Token, Readiness),
     ) -> io::Result<()>;
 
-    /// Asks for events of a listener, in every direction, until it is closed.
+    /// Asks for events of a listener until it is closed.
     ///
     /// # Errors
     /// The kernel has no room for it: epoll_ctl(2) ENOMEM, ENOSPC.
@@ -78,7 +78,7 @@ pub trait Kernel {
     /// As for [`Kernel::register_listener`].
     fn register_stream(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
 
-    /// Asks for events of a datagram socket, in every direction, until it is closed.
+    /// Asks for events of a datagram socket, of the readable kind, until it is closed.
     ///
     /// # Errors
     /// As for [`Kernel::register_listener`].

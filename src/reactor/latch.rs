@@ -8,7 +8,7 @@
 use std::io;
 
 use super::attempt::{Attempt, attempt};
-use super::kernel::{Readiness, Stream};
+use super::kernel::{ARRIVALS_PER_CALL, Arrivals, Datagrams, Readiness, Stream};
 
 /// A source of events and its latches.
 #[derive(Debug)]
@@ -99,5 +99,19 @@ impl<S: Stream> Latched<S> {
     /// whether it would block.
     pub fn write(&mut self, bytes: &[u8]) -> Attempt<usize> {
         self.try_write(|stream| stream.write(bytes))
+    }
+}
+
+impl<D: Datagrams> Latched<D> {
+    /// Receives once. Fewer arrivals than there are slots have emptied the socket: recvmmsg(2) stops
+    /// early for nothing else but an error, which the next call returns.
+    pub fn receive(&mut self, arrivals: &mut Arrivals) -> Attempt<usize> {
+        let outcome = self.try_read(|socket| socket.receive(arrivals));
+        if let Attempt::Done(count) = outcome
+            && count < ARRIVALS_PER_CALL
+        {
+            self.readable = false;
+        }
+        outcome
     }
 }

@@ -51,12 +51,16 @@ impl Os {
         })
     }
 
-    /// Once and for both directions: what is registered is never changed.
-    fn register(&self, source: &mut impl Source, token: Token) -> io::Result<()> {
-        let every_direction = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+    /// Once: what is registered is never changed.
+    fn register(
+        &self,
+        source: &mut impl Source,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.poll
             .registry()
-            .register(source, mio::Token(token.0), every_direction)
+            .register(source, mio::Token(token.0), interest)
     }
 }
 
@@ -101,15 +105,18 @@ impl Kernel for Os {
     }
 
     fn register_listener(&mut self, listener: &mut TcpListener, token: Token) -> io::Result<()> {
-        self.register(listener, token)
+        self.register(listener, token, Interest::READABLE)
     }
 
     fn register_stream(&mut self, stream: &mut TcpStream, token: Token) -> io::Result<()> {
-        self.register(stream, token)
+        let every_direction = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        self.register(stream, token, every_direction)
     }
 
     fn register_datagrams(&mut self, datagrams: &mut OsDatagrams, token: Token) -> io::Result<()> {
-        self.register(&mut datagrams.socket, token)
+        // Linux tells a datagram socket that it is writable after each datagram that leaves it: a
+        // wake-up for every reply. Nobody waits for that, as replies are never queued.
+        self.register(&mut datagrams.socket, token, Interest::READABLE)
     }
 
     fn connect(&mut self, peer: SocketAddr) -> io::Result<TcpStream> {

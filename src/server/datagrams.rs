@@ -116,10 +116,7 @@ impl<D: Datagrams> DatagramPort<D> {
             if !self.is_ready() {
                 break;
             }
-            let count = match self
-                .socket
-                .try_read(|socket| socket.receive(&mut bench.arrivals))
-            {
+            let count = match self.socket.receive(&mut bench.arrivals) {
                 Attempt::Done(count) => count,
                 Attempt::Blocked => break,
                 Attempt::Failed(error) => {

@@ -8,8 +8,8 @@ use log::warn;
 use mio::net::TcpListener;
 
 use crate::address::Address;
+use crate::reactor::batch_udp::BatchUdp;
 use crate::reactor::bind::{self, BindOptions};
-use crate::reactor::os::OsDatagrams;
 
 /// How many ports are tried for port 0: the one that is free for TCP may be taken for UDP.
 const FREE_PORT_TRIES: usize = 16;
@@ -35,7 +35,7 @@ pub struct Sockets {
     /// For TCP.
     pub listeners: Vec<(TcpListener, SocketAddr)>,
     /// For UDP.
-    pub datagrams: Vec<(OsDatagrams, SocketAddr)>,
+    pub datagrams: Vec<(BatchUdp, SocketAddr)>,
 }
 
 impl Sockets {

@@ -3,15 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 
-use mio::net::{TcpListener, UdpSocket};
-use nix::sys::socket::{setsockopt, sockopt};
-use quinn_udp::{UdpSockRef, UdpSocketState};
-use rustix::net::sockopt::{
-    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
-};
+use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::os::OsDatagrams;
+use super::batch_udp::BatchUdp;
 
 /// How to open a socket.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,19 +46,14 @@ pub fn tcp_listener(address: SocketAddr, options: BindOptions) -> io::Result<Tcp
 ///
 /// # Errors
 /// As socket(2), bind(2) and setsockopt(2).
-pub fn datagrams(address: SocketAddr, options: BindOptions) -> io::Result<OsDatagrams> {
+pub fn datagrams(address: SocketAddr, options: BindOptions) -> io::Result<BatchUdp> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM.nonblocking(),
         Some(Protocol::UDP),
     )?;
     bind(&socket, address, options)?;
-    let offload = UdpSocketState::new(UdpSockRef::from(&socket))?;
-    undo_what_only_quic_wants(&socket, address)?;
-    Ok(OsDatagrams {
-        socket: UdpSocket::from_std(socket.into()),
-        offload,
-    })
+    BatchUdp::new(socket)
 }
 
 fn bind(socket: &Socket, address: SocketAddr, options: BindOptions) -> io::Result<()> {
@@ -74,20 +64,4 @@ fn bind(socket: &Socket, address: SocketAddr, options: BindOptions) -> io::Resul
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())
-}
-
-/// quinn-udp forbids fragments, so that QUIC can probe a path's MTU: a pong as long as its
-/// fragmented ping could not leave. And it asks for a timestamp and the TOS byte with each
-/// datagram, which nobody reads.
-fn undo_what_only_quic_wants(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::WANT)?;
-    setsockopt(socket, sockopt::ReceiveTimestampns, &false)?;
-    if address.is_ipv6() {
-        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT)?;
-        setsockopt(socket, sockopt::Ipv6DontFrag, &false)?;
-        socket.set_recv_tclass_v6(false)?;
-    }
-    // Refused on an IPv6 socket without IPv4, where it was not set either.
-    let _ = socket.set_recv_tos_v4(false);
-    Ok(())
 }

@@ -7,6 +7,7 @@
 //! seam behind which all IO happens, and [`os`] is the one that talks to a real one.
 
 pub mod attempt;
+pub mod batch_udp;
 pub mod bind;
 pub mod bucket;
 pub mod deadlines;

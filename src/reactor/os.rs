@@ -1,22 +1,19 @@
-//! The real kernel: mio's poll, its sockets, quinn-udp's batches, signal-hook's signals.
+//! The real kernel: mio's poll and its sockets, signal-hook's signals.
 
-use std::io::{self, IoSliceMut, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::event::{Event, Source};
-use mio::net::{TcpListener, TcpStream, UdpSocket};
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll};
-use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use signal_hook::consts::signal::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
 use super::attempt::{is_interrupted, still_connecting};
+use super::batch_udp::BatchUdp;
 use super::bind::{self, BindOptions};
-use super::kernel::{
-    ARRIVAL_MAX_BYTES, ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Kernel,
-    Listener, Readiness, Signal, Stream, Token,
-};
+use super::kernel::{Kernel, Listener, Readiness, Signal, Stream, Token};
 
 /// How many events one wait fetches at most; the rest come with the next.
 const EVENTS_PER_WAIT: usize = 1024;
@@ -80,7 +77,7 @@ fn readiness(event: &Event) -> Readiness {
 impl Kernel for Os {
     type Listener = TcpListener;
     type Stream = TcpStream;
-    type Datagrams = OsDatagrams;
+    type Datagrams = BatchUdp;
 
     fn now(&self) -> Instant {
         Instant::now()
@@ -113,10 +110,10 @@ impl Kernel for Os {
         self.register(stream, token, every_direction)
     }
 
-    fn register_datagrams(&mut self, datagrams: &mut OsDatagrams, token: Token) -> io::Result<()> {
+    fn register_datagrams(&mut self, datagrams: &mut BatchUdp, token: Token) -> io::Result<()> {
         // Linux tells a datagram socket that it is writable after each datagram that leaves it: a
         // wake-up for every reply. Nobody waits for that, as replies are never queued.
-        self.register(&mut datagrams.socket, token, Interest::READABLE)
+        self.register(datagrams.source(), token, Interest::READABLE)
     }
 
     fn connect(&mut self, peer: SocketAddr) -> io::Result<TcpStream> {
@@ -125,7 +122,7 @@ impl Kernel for Os {
         Ok(stream)
     }
 
-    fn open_datagrams(&mut self, local: SocketAddr) -> io::Result<OsDatagrams> {
+    fn open_datagrams(&mut self, local: SocketAddr) -> io::Result<BatchUdp> {
         bind::datagrams(local, BindOptions::default())
     }
 
@@ -181,59 +178,5 @@ impl Stream for TcpStream {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
-    }
-}
-
-/// A UDP socket that receives and sends in batches.
-#[derive(Debug)]
-pub struct OsDatagrams {
-    pub(super) socket: UdpSocket,
-    pub(super) offload: UdpSocketState,
-}
-
-impl Datagrams for OsDatagrams {
-    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let mut slots = arrivals.bytes.chunks_exact_mut(ARRIVAL_MAX_BYTES);
-        let mut buffers: [_; ARRIVALS_PER_CALL] =
-            std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
-        let mut metas = [RecvMeta::default(); ARRIVALS_PER_CALL];
-        let count = self
-            .offload
-            .recv(UdpSockRef::from(&self.socket), &mut buffers, &mut metas)?;
-        for (info, meta) in arrivals.info.iter_mut().zip(&metas).take(count) {
-            *info = Arrival {
-                source: meta.addr,
-                hit: meta.dst_ip,
-                len_bytes: meta.len,
-                segment_bytes: meta.stride,
-            };
-        }
-        Ok(count)
-    }
-
-    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
-        let transmit = Transmit {
-            destination: departure.destination,
-            ecn: None,
-            contents: departure.bytes,
-            segment_size: Some(departure.segment_bytes),
-            src_ip: departure.source,
-        };
-        self.offload
-            .try_send(UdpSockRef::from(&self.socket), &transmit)
-    }
-
-    fn max_segments(&self) -> usize {
-        self.offload.max_gso_segments()
-    }
-}
-
-impl OsDatagrams {
-    /// The address that it is bound to.
-    ///
-    /// # Errors
-    /// As getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
     }
 }

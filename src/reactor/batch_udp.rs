@@ -1,0 +1,104 @@
+//! UDP in batches: quinn-udp's recvmmsg, GRO and GSO, and the address that a datagram hit.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+use nix::sys::socket::{setsockopt, sockopt};
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
+use socket2::{Domain, Socket};
+
+use super::kernel::{
+    ARRIVAL_MAX_BYTES, ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure,
+};
+
+/// A UDP socket that receives and sends in batches.
+#[derive(Debug)]
+pub struct BatchUdp {
+    socket: UdpSocket,
+    offload: UdpSocketState,
+}
+
+impl BatchUdp {
+    /// A bound socket, with GRO and GSO where the kernel has them.
+    ///
+    /// # Errors
+    /// As setsockopt(2).
+    pub(super) fn new(socket: Socket) -> io::Result<Self> {
+        let offload = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        undo_what_only_quic_wants(&socket)?;
+        Ok(Self {
+            socket: UdpSocket::from_std(socket.into()),
+            offload,
+        })
+    }
+
+    /// What the poll watches.
+    pub(super) fn source(&mut self) -> &mut UdpSocket {
+        &mut self.socket
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// quinn-udp forbids fragments, so that QUIC can probe a path's MTU: a pong as long as its
+/// fragmented ping could not leave. And it asks for a timestamp and the TOS byte with each
+/// datagram, which nobody reads.
+fn undo_what_only_quic_wants(socket: &Socket) -> io::Result<()> {
+    set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::WANT)?;
+    setsockopt(socket, sockopt::ReceiveTimestampns, &false)?;
+    if socket.domain()? == Domain::IPV6 {
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT)?;
+        setsockopt(socket, sockopt::Ipv6DontFrag, &false)?;
+        socket.set_recv_tclass_v6(false)?;
+    }
+    // Refused on an IPv6 socket without IPv4, where it was not set either.
+    let _ = socket.set_recv_tos_v4(false);
+    Ok(())
+}
+
+impl Datagrams for BatchUdp {
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+        let mut slots = arrivals.bytes.chunks_exact_mut(ARRIVAL_MAX_BYTES);
+        let mut buffers: [_; ARRIVALS_PER_CALL] =
+            std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
+        let mut metas = [RecvMeta::default(); ARRIVALS_PER_CALL];
+        let count = self
+            .offload
+            .recv(UdpSockRef::from(&self.socket), &mut buffers, &mut metas)?;
+        for (info, meta) in arrivals.info.iter_mut().zip(&metas).take(count) {
+            *info = Arrival {
+                source: meta.addr,
+                hit: meta.dst_ip,
+                len_bytes: meta.len,
+                segment_bytes: meta.stride,
+            };
+        }
+        Ok(count)
+    }
+
+    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: departure.destination,
+            ecn: None,
+            contents: departure.bytes,
+            segment_size: Some(departure.segment_bytes),
+            src_ip: departure.source,
+        };
+        self.offload
+            .try_send(UdpSockRef::from(&self.socket), &transmit)
+    }
+
+    fn max_segments(&self) -> usize {
+        self.offload.max_gso_segments()
+    }
+}

@@ -9,6 +9,11 @@
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"
 )]
 
+mod bucket;
+mod deadlines;
 mod model;
 mod protocol;
+mod run_queue;
+mod splits;
+mod state;
 mod support;

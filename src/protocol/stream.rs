@@ -111,7 +111,8 @@ impl Batch {
             self.answer_one(end, rules, &mut seen, &mut answered);
         }
         if answered.bad.is_none() && self.unanswered.len() > rules.max_message_bytes {
-            self.refuse(BadLine::TooLong, rules, &mut answered);
+            // Too long already: it is refused without waiting for its end, which may never come.
+            self.answer_one(self.unanswered.end, rules, &mut seen, &mut answered);
         }
         answered
     }

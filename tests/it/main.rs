@@ -1,0 +1,19 @@
+//! All tests in one binary, so that there is one link. Each module is named after what it tests; `model` and
+//! `support` help them.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as expected, and says what it skipped"
+)]
+
+mod bucket;
+mod deadlines;
+mod model;
+mod protocol;
+mod run_queue;
+mod splits;
+mod state;
+mod support;

@@ -1,0 +1,355 @@
+//! Connections over a wire that cuts wherever it can: every split of what comes in, every short write, and an
+//! edge only when the kernel owes one. The replies are always the model's.
+
+mod wire;
+
+use std::net::SocketAddr;
+
+use pingpong::protocol::stream::{Batch, Rules};
+use pingpong::reactor::kernel::Readiness;
+use pingpong::server::connection::{Bench, Connection, TURN_BUDGET_BYTES, WINDOW_BYTES};
+use pingpong::server::counters::Counters;
+use pingpong::state::State;
+
+use crate::model;
+use wire::{Wire, WireEnd};
+
+const LIMITED: Rules = Rules {
+    max_message_bytes: 12,
+    strict: false,
+};
+const STRICT: Rules = Rules {
+    strict: true,
+    ..LIMITED
+};
+
+/// What a client sends before it closes, and what the server was told to allow.
+const CONVERSATIONS: &[(&[u8], Rules)] = &[
+    (b"ping\nping\n", LIMITED),
+    (b"ping\r\nhello\n", LIMITED),
+    (b"ping 1\nhello", LIMITED),
+    (b"\n\r\n\nping", LIMITED),
+    (b"pong\nPING\r\n", LIMITED),
+    (b"ping\r\n\r\r\nx", LIMITED),
+    // As long as allowed, and one more, with what follows: an over-long line is the last one.
+    (b"ping 89012\n", LIMITED),
+    (b"ping 890123\n", LIMITED),
+    (b"\nping 8901234", LIMITED),
+    (b"ping\nhello\nping\n", STRICT),
+    (b"hello", STRICT),
+];
+
+fn bench(rules: Rules) -> Bench {
+    Bench {
+        batch: Batch::new(WINDOW_BYTES, rules.max_message_bytes),
+        rules,
+        counters: Counters::default(),
+    }
+}
+
+/// A connection, its wire, and what it works on.
+struct Talk<'a> {
+    connection: Connection<WireEnd>,
+    wire: Wire,
+    bench: &'a mut Bench,
+}
+
+impl<'a> Talk<'a> {
+    /// Just accepted, and served at once.
+    fn new(bench: &'a mut Bench, room_bytes: usize, write_max_bytes: usize) -> Self {
+        let (wire, end) = Wire::new(room_bytes, write_max_bytes);
+        let peer: SocketAddr = ([192, 0, 2, 1], 5000).into();
+        let mut talk = Self {
+            connection: Connection::new(end, peer.into()),
+            wire,
+            bench,
+        };
+        talk.work();
+        talk
+    }
+
+    /// Turns of the loop, until nothing is left to do.
+    fn work(&mut self) {
+        while self.connection.work(self.bench).more {}
+    }
+
+    fn raise(&mut self, edge: Option<Readiness>) {
+        if let Some(ready) = edge {
+            self.connection.raise(ready);
+            self.work();
+        }
+    }
+
+    fn arrive(&mut self, bytes: &[u8]) {
+        let edge = self.wire.arrive(bytes);
+        self.raise(edge);
+    }
+
+    fn close(&mut self) {
+        let edge = self.wire.close();
+        self.raise(Some(edge));
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        let edge = self.wire.make_room(bytes);
+        self.raise(edge);
+    }
+
+    /// Everything has been sent and heard.
+    fn assert_over(&self, stream: &[u8], how: &str) {
+        let told = model::converse(
+            stream,
+            true,
+            self.bench.rules.max_message_bytes,
+            self.bench.rules.strict,
+        );
+        let shown = stream.escape_ascii();
+        let sent = self.wire.sent();
+        assert_eq!(
+            sent.escape_ascii().to_string(),
+            told.replies.escape_ascii().to_string(),
+            "{shown}, {how}"
+        );
+        assert_eq!(self.connection.state(), State::Closed, "{shown}, {how}");
+        assert_eq!(self.wire.write_closed(), told.refused, "{shown}, {how}");
+        assert_eq!(self.connection.kept_bytes(), 0, "{shown}, {how}");
+    }
+}
+
+/// Every way to cut a stream, as the lengths of its pieces: one bit for each place between two bytes.
+fn cuts(stream: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+    let places = stream.len() - 1;
+    (0..1u32 << places).map(move |bits| {
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        for place in (0..places).filter(|place| bits >> place & 1 == 1) {
+            pieces.push(&stream[start..=place]);
+            start = place + 1;
+        }
+        pieces.push(&stream[start..]);
+        pieces
+    })
+}
+
+#[test]
+fn every_split() {
+    for (stream, rules) in CONVERSATIONS {
+        let mut bench = bench(*rules);
+        for pieces in cuts(stream) {
+            let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
+            pieces.iter().for_each(|piece| talk.arrive(piece));
+            talk.close();
+            talk.assert_over(stream, &format!("{pieces:?}"));
+        }
+    }
+}
+
+/// The end of the stream comes in one event with the last bytes, as TCP likes to do it.
+#[test]
+fn every_split_with_the_end_in_the_last_piece() {
+    for (stream, rules) in CONVERSATIONS {
+        let mut bench = bench(*rules);
+        for pieces in cuts(stream) {
+            let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
+            let (last, first) = pieces.split_last().unwrap();
+            first.iter().for_each(|piece| talk.arrive(piece));
+            let _ = talk.wire.arrive(last);
+            talk.close();
+            talk.assert_over(stream, &format!("{pieces:?} with the end"));
+        }
+    }
+}
+
+/// What is there when the connection is accepted needs no event.
+#[test]
+fn what_came_before_the_accept_is_served_with_it() {
+    for (stream, rules) in CONVERSATIONS {
+        let mut bench = bench(*rules);
+        for at in 0..=stream.len() {
+            let (before, after) = stream.split_at(at);
+            let (wire, end) = Wire::new(usize::MAX, usize::MAX);
+            assert_eq!(wire.arrive(before), None);
+            let peer: SocketAddr = ([192, 0, 2, 1], 5000).into();
+            let mut talk = Talk {
+                connection: Connection::new(end, peer.into()),
+                wire,
+                bench: &mut bench,
+            };
+            talk.work();
+            talk.arrive(after);
+            talk.close();
+            talk.assert_over(stream, &format!("{at} bytes before the accept"));
+        }
+    }
+}
+
+/// The kernel takes the replies in every number of pieces, with "would block" between any two of them.
+#[test]
+fn every_short_write() {
+    for (stream, rules) in CONVERSATIONS {
+        let mut bench = bench(*rules);
+        for write_max_bytes in 1..=stream.len() {
+            for room_bytes in 0..=stream.len() * 2 {
+                let mut talk = Talk::new(&mut bench, room_bytes, write_max_bytes);
+                talk.arrive(stream);
+                talk.close();
+                while talk.connection.state() != State::Closed {
+                    let before = talk.wire.sent().len();
+                    talk.make_room(1);
+                    assert_eq!(
+                        talk.wire.sent().len(),
+                        before + 1,
+                        "a byte of room, no byte sent"
+                    );
+                }
+                let how = format!("room for {room_bytes}, {write_max_bytes} at once");
+                talk.assert_over(stream, &how);
+            }
+        }
+    }
+}
+
+/// In turn, so many bytes come and room is made for so many.
+#[test]
+fn pieces_both_ways() {
+    for (stream, rules) in CONVERSATIONS {
+        let mut bench = bench(*rules);
+        for in_bytes in 1..=stream.len() {
+            for out_bytes in 1..=stream.len() {
+                let mut talk = Talk::new(&mut bench, 0, usize::MAX);
+                for piece in stream.chunks(in_bytes) {
+                    talk.arrive(piece);
+                    talk.make_room(out_bytes);
+                }
+                talk.close();
+                talk.make_room(10_000);
+                talk.assert_over(stream, &format!("{in_bytes} in, {out_bytes} out"));
+            }
+        }
+    }
+}
+
+/// A read stops before an urgent byte, tcp(7). That short read does not mean that there is no more.
+#[test]
+fn urgent_data_anywhere() {
+    for (stream, rules) in CONVERSATIONS {
+        let mut bench = bench(*rules);
+        for urgent in 1..=stream.len() {
+            for first in 0..urgent {
+                let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
+                talk.arrive(&stream[..first]);
+                let edge = talk.wire.arrive_urgent(&stream[first..urgent]);
+                let _ = talk.wire.arrive(&stream[urgent..]);
+                talk.raise(Some(edge));
+                assert_eq!(talk.wire.unread_len(), 0, "stalled at the mark");
+                talk.close();
+                talk.assert_over(stream, &format!("byte {urgent} urgent after {first}"));
+            }
+        }
+    }
+}
+
+/// A drain at every place: what had come by then is answered, and nothing after it.
+#[test]
+fn a_drain_anywhere() {
+    for (stream, rules) in CONVERSATIONS {
+        let mut bench = bench(*rules);
+        for at in 0..=stream.len() {
+            let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
+            // Received by the kernel, but its event is still to be fetched.
+            let _ = talk.wire.arrive(&stream[..at]);
+            talk.connection.drain();
+            talk.work();
+            let told = model::converse(&stream[..at], false, rules.max_message_bytes, rules.strict);
+            assert_eq!(talk.wire.sent(), told.replies, "{}", stream.escape_ascii());
+            assert_eq!(talk.connection.state(), State::Lingering);
+            assert!(talk.wire.write_closed());
+            talk.arrive(b"ping\n");
+            talk.close();
+            assert_eq!(talk.wire.sent(), told.replies, "answered after its FIN");
+            assert_eq!(talk.connection.state(), State::Closed);
+        }
+    }
+}
+
+/// A client that does not read is not read from, and costs no more than the documented 256 KiB.
+#[test]
+fn back_pressure() {
+    for line in ["\n", "\r\n", "ping\n", "hello\n"] {
+        let rules = Rules {
+            max_message_bytes: 65536,
+            strict: false,
+        };
+        let mut bench = bench(rules);
+        let mut talk = Talk::new(&mut bench, 0, usize::MAX);
+        let flood = line.repeat(4 * 1024 * 1024 / line.len());
+        let (partial, lines) = flood.split_at(65_000);
+        talk.arrive("x".repeat(partial.len()).as_bytes());
+        talk.arrive(lines.as_bytes());
+        assert!(
+            talk.wire.unread_len() >= lines.len() - WINDOW_BYTES,
+            "{line:?}"
+        );
+        assert!(talk.connection.kept_bytes() <= 256 * 1024, "{line:?}");
+        let calls = talk.wire.calls();
+        talk.arrive(b"\n");
+        assert_eq!(
+            talk.wire.calls(),
+            calls,
+            "it reads on without room: {line:?}"
+        );
+        talk.make_room(usize::MAX / 2);
+        assert_eq!(talk.wire.unread_len(), 0, "{line:?}");
+        assert_eq!(
+            talk.connection.kept_bytes(),
+            0,
+            "an idle connection owns no buffer"
+        );
+    }
+}
+
+/// A line that comes byte by byte costs no more memory than the longest message.
+#[test]
+fn a_partial_line_is_bounded() {
+    let rules = Rules {
+        max_message_bytes: 1000,
+        strict: false,
+    };
+    let mut bench = bench(rules);
+    let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
+    for _ in 0..rules.max_message_bytes {
+        talk.arrive(b"x");
+        assert!(talk.connection.kept_bytes() <= rules.max_message_bytes);
+    }
+    assert_eq!(talk.wire.sent(), b"");
+    talk.arrive(b"x");
+    assert_eq!(talk.wire.sent(), b"error message longer than 1000 bytes\n");
+    assert_eq!(talk.connection.kept_bytes(), 0);
+}
+
+/// One turn reads no more than its budget, one read more at most, however much there is.
+#[test]
+fn a_turn_is_bounded() {
+    let rules = Rules {
+        max_message_bytes: 65536,
+        strict: false,
+    };
+    let mut bench = bench(rules);
+    let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
+    let flood = "ping\n".repeat(200_000);
+    let edge = talk.wire.arrive(flood.as_bytes()).unwrap();
+    talk.connection.raise(edge);
+    let mut turns = 0;
+    loop {
+        let before = talk.wire.unread_len();
+        let work = talk.connection.work(talk.bench);
+        turns += 1;
+        assert!(before - talk.wire.unread_len() <= TURN_BUDGET_BYTES + WINDOW_BYTES);
+        assert!(work.progress);
+        if !work.more {
+            break;
+        }
+    }
+    assert!(turns >= flood.len() / (TURN_BUDGET_BYTES + WINDOW_BYTES));
+    assert_eq!(talk.wire.sent(), flood.replace('i', "o").as_bytes());
+}

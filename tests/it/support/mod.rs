@@ -1,0 +1,64 @@
+//! What several modules need: property tests' settings, golden files, and the real program as a child.
+
+use std::net::{Ipv6Addr, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proptest::test_runner::{Config, RngSeed};
+
+/// How long anything may take. It is a guard: no test waits for it unless it fails.
+pub(crate) const GUARD: Duration = Duration::from_secs(10);
+
+/// Settings for so many cases, the same ones each time: what is green once stays so. Another
+/// `PROPTEST_RNG_SEED` tries others.
+pub(crate) fn cases(cases: u32) -> Config {
+    let given = Config::default();
+    let rng_seed = match given.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(0x0070_696e_6770_6f6e),
+        fixed @ RngSeed::Fixed(_) => fixed,
+    };
+    Config {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..given
+    }
+}
+
+/// A file of the project, wherever the test runs.
+pub(crate) fn read_project_file(path: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Compares a file of the project with what it has to hold.
+pub(crate) fn assert_golden(path: &str, expected: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("REGENERATE").is_some() {
+        std::fs::write(&file, expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{path} is not what the program says; `REGENERATE=1 cargo test` writes it anew, \
+         then read the difference.\nIt holds:\n{found}\nand should hold:\n{expected}"
+    );
+}
+
+/// Waits until a condition holds, asking now and then.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + GUARD;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether this host has IPv6; says so where it has not.
+pub(crate) fn has_ipv6() -> bool {
+    let there = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !there {
+        eprintln!("skipped: this host has no ::1");
+    }
+    there
+}

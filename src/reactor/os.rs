@@ -14,8 +14,8 @@ use signal_hook_mio::v1_0::Signals;
 use super::attempt::{is_interrupted, still_connecting};
 use super::bind::{self, BindOptions};
 use super::kernel::{
-    ARRIVAL_MAX_BYTES, ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Kernel,
-    Listener, Readiness, Signal, Stream, Token,
+    ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Flags, Kernel, Listener, Readiness,
+    Signal, Stream, Token,
 };
 
 /// How many events one wait fetches at most; the rest come with the next.
@@ -60,15 +60,14 @@ impl Os {
     }
 }
 
-/// An error can come with neither direction set, and a reset with data still to be read: then all is tried.
-fn readiness(event: &Event) -> Readiness {
-    if event.is_error() {
-        return Readiness::ALL;
-    }
-    Readiness {
-        readable: event.is_readable() || event.is_read_closed(),
-        writable: event.is_writable() || event.is_write_closed(),
-        more_than_data: event.is_read_closed() || event.is_priority(),
+fn flags(event: &Event) -> Flags {
+    Flags {
+        readable: event.is_readable(),
+        writable: event.is_writable(),
+        error: event.is_error(),
+        read_closed: event.is_read_closed(),
+        write_closed: event.is_write_closed(),
+        priority: event.is_priority(),
     }
 }
 
@@ -93,7 +92,7 @@ impl Kernel for Os {
         for event in &self.events {
             match Token(event.token().0) {
                 SIGNALS => self.signalled = true,
-                token => raise(token, readiness(event)),
+                token => raise(token, flags(event).into()),
             }
         }
         Ok(())
@@ -185,7 +184,7 @@ pub struct OsDatagrams {
 
 impl Datagrams for OsDatagrams {
     fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let mut slots = arrivals.bytes.chunks_exact_mut(ARRIVAL_MAX_BYTES);
+        let mut slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
         let mut buffers: [_; ARRIVALS_PER_CALL] =
             std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
         let mut metas = [RecvMeta::default(); ARRIVALS_PER_CALL];

@@ -258,8 +258,8 @@ fn ping_len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Which of a word's bytes, from the lowest on, is the first LF. A byte that is zero is the lowest
-/// to borrow when one is subtracted from each: <https://graphics.stanford.edu/~seander/bithacks.html>,
-/// "Determine if a word has a zero byte".
+/// to borrow when one is subtracted from each:
+/// <https://graphics.stanford.edu/~seander/bithacks.html>, "Determine if a word has a zero byte".
 fn first_line_feed(word: u64) -> Option<usize> {
     const LOW_BITS: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);

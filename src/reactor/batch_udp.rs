@@ -11,9 +11,7 @@ use rustix::net::sockopt::{
 };
 use socket2::{Domain, Socket};
 
-use super::kernel::{
-    ARRIVAL_MAX_BYTES, ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure,
-};
+use super::kernel::{ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure};
 
 /// A UDP socket that receives and sends in batches.
 #[derive(Debug)]
@@ -68,7 +66,7 @@ fn undo_what_only_quic_wants(socket: &Socket) -> io::Result<()> {
 
 impl Datagrams for BatchUdp {
     fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let mut slots = arrivals.bytes.chunks_exact_mut(ARRIVAL_MAX_BYTES);
+        let mut slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
         let mut buffers: [_; ARRIVALS_PER_CALL] =
             std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
         let mut metas = [RecvMeta::default(); ARRIVALS_PER_CALL];

@@ -34,6 +34,42 @@ impl Readiness {
     };
 }
 
+/// What epoll says in an event, as mio tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are the kernel's own bits"
+)]
+pub struct Flags {
+    /// EPOLLIN or EPOLLPRI.
+    pub readable: bool,
+    /// EPOLLOUT.
+    pub writable: bool,
+    /// EPOLLERR.
+    pub error: bool,
+    /// EPOLLHUP, or EPOLLRDHUP beside EPOLLIN.
+    pub read_closed: bool,
+    /// EPOLLHUP, or EPOLLERR beside EPOLLOUT or alone.
+    pub write_closed: bool,
+    /// EPOLLPRI.
+    pub priority: bool,
+}
+
+impl From<Flags> for Readiness {
+    /// An error can come with neither direction set, and a reset with data still to be read: then
+    /// all is tried.
+    fn from(flags: Flags) -> Self {
+        if flags.error {
+            return Self::ALL;
+        }
+        Self {
+            readable: flags.readable || flags.read_closed,
+            writable: flags.writable || flags.write_closed,
+            more_than_data: flags.read_closed || flags.priority,
+        }
+    }
+}
+
 /// The signals that mean something here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -155,22 +191,33 @@ pub const ARRIVALS_PER_CALL: usize = 16;
 /// The longest that a received super-packet can be, in bytes: udp(7), `UDP_GRO`.
 pub const ARRIVAL_MAX_BYTES: usize = 65536;
 
-/// Where datagrams are received to: one slot of [`ARRIVAL_MAX_BYTES`] for each of
-/// [`ARRIVALS_PER_CALL`].
+/// Where datagrams are received to: one slot for each of [`ARRIVALS_PER_CALL`].
 ///
 /// The kernel touches only the pages that it fills, so this costs what the largest burst needed.
 #[derive(Debug)]
 pub struct Arrivals {
     /// The slots, one behind the other.
     pub bytes: Box<[u8]>,
+    /// The length of each slot. What does not fit into one is cut off.
+    pub slot_bytes: usize,
     /// What each slot holds.
     pub info: [Arrival; ARRIVALS_PER_CALL],
 }
 
 impl Default for Arrivals {
+    /// Slots for the longest super-packet.
     fn default() -> Self {
+        Self::with_slots(ARRIVAL_MAX_BYTES)
+    }
+}
+
+impl Arrivals {
+    /// Slots of so many bytes each.
+    #[must_use]
+    pub fn with_slots(slot_bytes: usize) -> Self {
         Self {
-            bytes: vec![0; ARRIVALS_PER_CALL * ARRIVAL_MAX_BYTES].into_boxed_slice(),
+            bytes: vec![0; ARRIVALS_PER_CALL * slot_bytes].into_boxed_slice(),
+            slot_bytes,
             info: [Arrival::default(); ARRIVALS_PER_CALL],
         }
     }

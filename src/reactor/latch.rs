@@ -103,8 +103,8 @@ impl<S: Stream> Latched<S> {
 }
 
 impl<D: Datagrams> Latched<D> {
-    /// Receives once. Fewer arrivals than there are slots have emptied the socket: recvmmsg(2) stops
-    /// early for nothing else but an error, which the next call returns.
+    /// Receives once. Fewer arrivals than there are slots have emptied the socket: recvmmsg(2)
+    /// stops early for nothing else but an error, which the next call returns.
     pub fn receive(&mut self, arrivals: &mut Arrivals) -> Attempt<usize> {
         let outcome = self.try_read(|socket| socket.receive(arrivals));
         if let Attempt::Done(count) = outcome

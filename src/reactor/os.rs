@@ -13,7 +13,7 @@ use signal_hook_mio::v1_0::Signals;
 use super::attempt::{is_interrupted, still_connecting};
 use super::batch_udp::BatchUdp;
 use super::bind::{self, BindOptions};
-use super::kernel::{Kernel, Listener, Readiness, Signal, Stream, Token};
+use super::kernel::{Flags, Kernel, Listener, Readiness, Signal, Stream, Token};
 
 /// How many events one wait fetches at most; the rest come with the next.
 const EVENTS_PER_WAIT: usize = 1024;
@@ -61,16 +61,14 @@ impl Os {
     }
 }
 
-/// An error can come with neither direction set, and a reset with data still to be read: then all
-/// is tried.
-fn readiness(event: &Event) -> Readiness {
-    if event.is_error() {
-        return Readiness::ALL;
-    }
-    Readiness {
-        readable: event.is_readable() || event.is_read_closed(),
-        writable: event.is_writable() || event.is_write_closed(),
-        more_than_data: event.is_read_closed() || event.is_priority(),
+fn flags(event: &Event) -> Flags {
+    Flags {
+        readable: event.is_readable(),
+        writable: event.is_writable(),
+        error: event.is_error(),
+        read_closed: event.is_read_closed(),
+        write_closed: event.is_write_closed(),
+        priority: event.is_priority(),
     }
 }
 
@@ -95,7 +93,7 @@ impl Kernel for Os {
         for event in &self.events {
             match Token(event.token().0) {
                 SIGNALS => self.signalled = true,
-                token => raise(token, readiness(event)),
+                token => raise(token, flags(event).into()),
             }
         }
         Ok(())

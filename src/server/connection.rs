@@ -14,8 +14,8 @@ use crate::reactor::kernel::{Readiness, Stream};
 use crate::reactor::latch::Latched;
 use crate::state::{Event, State};
 
-/// How many bytes of one connection are read in one turn of the loop, at most one read more. With
-/// it, a client that sends flat out costs each turn, and so everybody else, a bounded time.
+/// How many bytes of one connection are read in one turn of the loop, at most one read more. So a
+/// client that sends flat out costs each turn, and so everybody else, a bounded time.
 pub const TURN_BUDGET_BYTES: usize = 64 * 1024;
 
 /// How much one read fetches. Its replies can be five times as long and have to be kept where the
@@ -33,6 +33,8 @@ pub struct Bench {
     pub batch: Batch,
     /// What the operator set.
     pub rules: Rules,
+    /// How many bytes of one connection are read in one turn, at most one read more.
+    pub turn_budget_bytes: usize,
     /// What happened.
     pub counters: Counters,
 }
@@ -126,7 +128,7 @@ impl<S: Stream> Connection<S> {
     /// Does what the latches allow, within the budget.
     pub fn work(&mut self, bench: &mut Bench) -> Work {
         let mut work = Work::default();
-        let mut budget_bytes = TURN_BUDGET_BYTES;
+        let mut budget_bytes = bench.turn_budget_bytes;
         loop {
             let go_on = match self.state {
                 State::Connecting | State::Closed => false,

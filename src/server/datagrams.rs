@@ -15,14 +15,12 @@ use crate::protocol::datagram::{Drop, Reply, answer, check_source};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::bucket::Bucket;
 use crate::reactor::deadlines::RETRY_AFTER;
-use crate::reactor::kernel::{
-    ARRIVAL_MAX_BYTES, Arrival, Arrivals, Datagrams, Departure, Readiness,
-};
+use crate::reactor::kernel::{Arrival, Arrivals, Datagrams, Departure, Readiness};
 use crate::reactor::latch::Latched;
 
 /// How many times one socket is received from in one turn of the loop: a flood costs each turn, and
 /// so everybody else, a bounded time.
-const RECEIVES_PER_TURN: usize = 4;
+pub const RECEIVES_PER_TURN: usize = 4;
 
 /// The longest departure: what a UDP packet over IPv4 can carry (65,535 less both headers).
 const DEPARTURE_MAX_BYTES: usize = 65_507;
@@ -45,9 +43,9 @@ pub struct DatagramBench {
 
 impl DatagramBench {
     /// A bench with its buffers, of which the kernel backs only what is used.
-    pub fn new(strict: bool, other_rate_per_s: u32, now: Instant) -> Self {
+    pub fn new(arrivals: Arrivals, strict: bool, other_rate_per_s: u32, now: Instant) -> Self {
         Self {
-            arrivals: Arrivals::default(),
+            arrivals,
             outgoing: Outgoing::default(),
             strict,
             others: Bucket::new(other_rate_per_s, now),
@@ -144,7 +142,7 @@ impl<D: Datagrams> DatagramPort<D> {
             strict,
             others,
         } = bench;
-        let slots = arrivals.bytes.chunks_exact_mut(ARRIVAL_MAX_BYTES);
+        let slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
         for (arrival, slot) in arrivals.info.iter().zip(slots).take(count) {
             let Some(bytes) = slot.get_mut(..arrival.len_bytes) else {
                 continue;

@@ -4,6 +4,7 @@
 //! under a budget. Who has work left is served again in the next turn, whose wait does not sleep.
 
 pub mod accept;
+pub mod config;
 pub mod connection;
 pub mod counters;
 pub mod datagrams;
@@ -17,41 +18,16 @@ use log::{info, warn};
 use slab::Slab;
 
 use crate::logging::lost_lines;
-use crate::protocol::stream::{Batch, Rules};
+use crate::protocol::stream::Batch;
 use crate::reactor::deadlines::Deadlines;
-use crate::reactor::kernel::{Kernel, Readiness, Signal, Token};
+use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Signal, Token};
 use crate::reactor::run_queue::RunQueue;
 use crate::state::State;
 use accept::Acceptor;
-use connection::{Bench, Connection, WINDOW_BYTES};
+pub use config::{ACCEPTS_PER_TURN, Config, EXPIRIES_PER_TURN, LINGER_TIMEOUT, Sizes};
+use connection::{Bench, Connection};
 use counters::{AcceptError, CloseReason, Counters};
 use datagrams::{DatagramBench, DatagramPort};
-
-/// How many connections one listener accepts in one turn of the loop, at most.
-pub const ACCEPTS_PER_TURN: usize = 64;
-
-/// How many connections are closed for their deadlines in one turn of the loop, at most.
-pub const EXPIRES_PER_TURN: usize = 256;
-
-/// How long a connection whose FIN is out is read from and discarded, at most.
-pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What the operator set.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Further connections wait in the backlog.
-    pub max_connections: usize,
-    /// About messages.
-    pub rules: Rules,
-    /// How long a connection may go without progress; `None` for ever.
-    pub idle_timeout: Option<Duration>,
-    /// The longest that a graceful stop takes.
-    pub drain_timeout: Duration,
-    /// Replies a second to datagrams that are not pings; 0 for no limit.
-    pub other_rate_per_s: u32,
-    /// How long to spin before sleeping.
-    pub busy_poll: Duration,
-}
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +55,7 @@ struct Drain {
 pub struct Server<K: Kernel> {
     kernel: K,
     config: Config,
+    sizes: Sizes,
     acceptors: Vec<Acceptor<K::Listener>>,
     ports: Vec<DatagramPort<K::Datagrams>>,
     connections: Slab<Connection<K::Stream>>,
@@ -127,8 +104,22 @@ impl<K: Kernel> Server<K> {
     /// # Errors
     /// The kernel cannot watch the sockets.
     pub fn new(
+        kernel: K,
+        config: Config,
+        listeners: Vec<K::Listener>,
+        datagrams: Vec<(K::Datagrams, SocketAddr)>,
+    ) -> io::Result<Self> {
+        Self::with_sizes(kernel, config, Sizes::default(), listeners, datagrams)
+    }
+
+    /// As [`Server::new`], with other sizes than those that ship.
+    ///
+    /// # Errors
+    /// The kernel cannot watch the sockets.
+    pub fn with_sizes(
         mut kernel: K,
         config: Config,
+        sizes: Sizes,
         listeners: Vec<K::Listener>,
         datagrams: Vec<(K::Datagrams, SocketAddr)>,
     ) -> io::Result<Self> {
@@ -145,10 +136,17 @@ impl<K: Kernel> Server<K> {
             kernel.register_datagrams(port.io(), Source::Port(index).token())?;
         }
         let bench = Bench {
-            batch: Batch::new(WINDOW_BYTES, config.rules.max_message_bytes),
+            batch: Batch::new(sizes.window_bytes, config.rules.max_message_bytes),
             rules: config.rules,
+            turn_budget_bytes: sizes.turn_budget_bytes,
             counters: Counters::default(),
         };
+        let datagram_bench = DatagramBench::new(
+            Arrivals::with_slots(sizes.arrival_bytes),
+            config.rules.strict,
+            config.other_rate_per_s,
+            now,
+        );
         Ok(Self {
             kernel,
             acceptors,
@@ -157,11 +155,12 @@ impl<K: Kernel> Server<K> {
             deadlines: Deadlines::new(now, [config.idle_timeout, Some(LINGER_TIMEOUT)]),
             run_queue: RunQueue::default(),
             bench,
-            datagram_bench: DatagramBench::new(config.rules.strict, config.other_rate_per_s, now),
+            datagram_bench,
             drain: None,
             now,
             worked_at: now,
             config,
+            sizes,
         })
     }
 
@@ -203,6 +202,13 @@ impl<K: Kernel> Server<K> {
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// How many bytes each connection owns beside itself.
+    pub fn kept_bytes(&self) -> impl Iterator<Item = usize> {
+        self.connections
+            .iter()
+            .map(|(_, connection)| connection.kept_bytes())
     }
 
     /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in
@@ -321,7 +327,7 @@ impl<K: Kernel> Server<K> {
 
     fn accept(&mut self) {
         for index in 0..self.acceptors.len() {
-            for _ in 0..ACCEPTS_PER_TURN {
+            for _ in 0..self.sizes.accepts_per_turn {
                 if !self.has_room() || !self.acceptors[index].is_ready() {
                     break;
                 }
@@ -365,7 +371,7 @@ impl<K: Kernel> Server<K> {
     /// Does what it is time for. What the budget leaves is overdue, so the next wait does not
     /// sleep.
     fn expire(&mut self) {
-        for _ in 0..EXPIRES_PER_TURN {
+        for _ in 0..self.sizes.expiries_per_turn {
             let Some((_, key)) = self.deadlines.pop_expired(self.now) else {
                 break;
             };

@@ -1,5 +1,5 @@
-//! All tests in one binary, so that there is one link. Each module is named after what it tests; `model` and
-//! `support` help them.
+//! All tests in one binary, so that there is one link. Each module is named after what it tests;
+//! `model` and `support` help them.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,

@@ -98,7 +98,8 @@ fn other_replies_are_told_apart_for_the_bucket() {
     assert_eq!(outcome(b"hello"), Ok(Reply::Other { len_bytes: 4 }));
 }
 
-/// Names stand in metrics and logs, so each reason has its own, and counters find theirs by discriminant.
+/// Names stand in metrics and logs, so each reason has its own, and counters find theirs by
+/// discriminant.
 #[test]
 fn reasons_have_names_of_their_own() {
     for (index, reason) in Drop::ALL.iter().enumerate() {

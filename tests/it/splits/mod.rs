@@ -1,5 +1,5 @@
-//! Connections over a wire that cuts wherever it can: every split of what comes in, every short write, and an
-//! edge only when the kernel owes one. The replies are always the model's.
+//! Connections over a wire that cuts wherever it can: every split of what comes in, every short
+//! write, and an edge only when the kernel owes one. The replies are always the model's.
 
 mod wire;
 
@@ -41,6 +41,7 @@ const CONVERSATIONS: &[(&[u8], Rules)] = &[
 
 fn bench(rules: Rules) -> Bench {
     Bench {
+        turn_budget_bytes: TURN_BUDGET_BYTES,
         batch: Batch::new(WINDOW_BYTES, rules.max_message_bytes),
         rules,
         counters: Counters::default(),
@@ -116,7 +117,8 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Every way to cut a stream, as the lengths of its pieces: one bit for each place between two bytes.
+/// Every way to cut a stream, as the lengths of its pieces: one bit for each place between two
+/// bytes.
 fn cuts(stream: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     let places = stream.len() - 1;
     (0..1u32 << places).map(move |bits| {
@@ -183,7 +185,8 @@ fn what_came_before_the_accept_is_served_with_it() {
     }
 }
 
-/// The kernel takes the replies in every number of pieces, with "would block" between any two of them.
+/// The kernel takes the replies in every number of pieces, with "would block" between any two of
+/// them.
 #[test]
 fn every_short_write() {
     for (stream, rules) in CONVERSATIONS {

@@ -1,4 +1,5 @@
-//! What several modules need: property tests' settings, golden files, and the real program as a child.
+//! What several modules need: property tests' settings, golden files, and the real program as a
+//! child.
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;

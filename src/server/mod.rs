@@ -8,7 +8,9 @@ pub mod config;
 pub mod connection;
 pub mod counters;
 pub mod datagrams;
+mod drain;
 pub mod peer;
+mod source;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +22,7 @@ use slab::Slab;
 use crate::logging::lost_lines;
 use crate::protocol::stream::Batch;
 use crate::reactor::deadlines::Deadlines;
-use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Signal, Token};
+use crate::reactor::kernel::{Arrivals, Kernel, Signal};
 use crate::reactor::run_queue::RunQueue;
 use crate::state::State;
 use accept::Acceptor;
@@ -28,6 +30,8 @@ pub use config::{ACCEPTS_PER_TURN, Config, EXPIRIES_PER_TURN, LINGER_TIMEOUT, Si
 use connection::{Bench, Connection};
 use counters::{AcceptError, CloseReason, Counters};
 use datagrams::{DatagramBench, DatagramPort};
+use drain::Drain;
+use source::Source;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +45,6 @@ pub enum Exit {
 /// The lists of deadlines that a connection can stand on.
 const IDLE: u8 = 0;
 const LINGER: u8 = 1;
-
-/// What a stop has to be done by.
-#[derive(Clone, Copy, Debug)]
-struct Drain {
-    /// Who is still being read from then is read from no more, so that its replies can leave in
-    /// time.
-    reads_until: Option<Instant>,
-    ends_at: Instant,
-}
 
 /// The server, on any kernel.
 pub struct Server<K: Kernel> {
@@ -68,33 +63,6 @@ pub struct Server<K: Kernel> {
     now: Instant,
     /// When there was last something to do, for `busy_poll`.
     worked_at: Instant,
-}
-
-/// What a token names. The lowest two bits tell the kind, the others its index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Listener(usize),
-    Port(usize),
-    Connection(usize),
-}
-
-impl Source {
-    const fn token(self) -> Token {
-        Token(match self {
-            Self::Listener(index) => index << 2,
-            Self::Port(index) => index << 2 | 1,
-            Self::Connection(key) => key << 2 | 2,
-        })
-    }
-
-    const fn of(token: Token) -> Self {
-        let index = token.0 >> 2;
-        match token.0 & 3 {
-            0 => Self::Listener(index),
-            1 => Self::Port(index),
-            _ => Self::Connection(index),
-        }
-    }
 }
 
 impl<K: Kernel> Server<K> {
@@ -257,9 +225,7 @@ impl<K: Kernel> Server<K> {
         }
         let pauses = self.acceptors.iter().filter_map(Acceptor::paused_until);
         let pauses = pauses.chain(self.ports.iter().filter_map(DatagramPort::paused_until));
-        let drain = self
-            .drain
-            .map(|drain| drain.reads_until.unwrap_or(drain.ends_at));
+        let drain = self.drain.as_ref().map(Drain::next_deadline);
         let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
         Some(next.saturating_duration_since(self.now))
     }
@@ -390,49 +356,6 @@ impl<K: Kernel> Server<K> {
             .iter_mut()
             .filter(|it| is_due(it.paused_until()))
             .for_each(DatagramPort::resume);
-    }
-
-    /// Stops to accept, and gives everybody who is there one more read: it ends a connection's turn
-    /// when it finds no more. What waits in the backlog is reset as the listeners close.
-    fn begin_drain(&mut self) {
-        info!("stopping: {} connections to drain", self.connections.len());
-        let timeout = self.config.drain_timeout;
-        self.drain = Some(Drain {
-            reads_until: Some(self.now + timeout / 2),
-            ends_at: self.now + timeout,
-        });
-        self.acceptors.clear();
-        self.ports
-            .iter_mut()
-            .for_each(|port| port.raise(Readiness::ALL));
-        for (key, connection) in &mut self.connections {
-            connection.drain();
-            self.run_queue.push(key);
-        }
-    }
-
-    /// Keeps the drain's two deadlines, and says whether it has come to its end.
-    fn drain_is_over(&mut self) -> bool {
-        let Some(drain) = &mut self.drain else {
-            return false;
-        };
-        if drain.reads_until.take_if(|at| *at <= self.now).is_some() {
-            self.ports.clear();
-            for (key, connection) in &mut self.connections {
-                connection.drained();
-                self.run_queue.push(key);
-            }
-        }
-        if drain.ends_at <= self.now {
-            for mut connection in self.connections.drain() {
-                connection.expire(CloseReason::DrainTimeout);
-                connection.close(&mut self.bench.counters);
-            }
-        }
-        // Those behind it change their index, and so lose their events; they need none, as a port
-        // whose latch is clear goes in the same way.
-        self.ports.retain(|port| !port.is_drained());
-        self.connections.is_empty() && self.ports.is_empty()
     }
 
     /// SIGUSR1: a line for each counter that is not zero.

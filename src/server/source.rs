@@ -1,0 +1,30 @@
+//! What a token names.
+
+use crate::reactor::kernel::Token;
+
+/// What a token names. The lowest two bits tell the kind, the others its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Listener(usize),
+    Port(usize),
+    Connection(usize),
+}
+
+impl Source {
+    pub(super) const fn token(self) -> Token {
+        Token(match self {
+            Self::Listener(index) => index << 2,
+            Self::Port(index) => index << 2 | 1,
+            Self::Connection(key) => key << 2 | 2,
+        })
+    }
+
+    pub(super) const fn of(token: Token) -> Self {
+        let index = token.0 >> 2;
+        match token.0 & 3 {
+            0 => Self::Listener(index),
+            1 => Self::Port(index),
+            _ => Self::Connection(index),
+        }
+    }
+}

@@ -149,8 +149,11 @@ impl<K: Kernel> Server<K> {
     /// # Errors
     /// The kernel can no longer wait for events.
     pub fn turn(&mut self) -> io::Result<Option<Exit>> {
-        self.wait()?;
+        let woken = self.wait()?;
         self.now = self.kernel.now();
+        if woken {
+            self.worked_at = self.now;
+        }
         self.bench.counters.loop_turns += 1;
         if let Some(exit) = self.obey_signals() {
             return Ok(Some(exit));
@@ -181,30 +184,31 @@ impl<K: Kernel> Server<K> {
 
     /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in
     /// here: an event may be old by the time that it is read, and its key may be another
-    /// connection's by then, which costs that one a try without need.
-    fn wait(&mut self) -> io::Result<()> {
+    /// connection's by then, which costs that one a try without need. Says whether any came.
+    fn wait(&mut self) -> io::Result<bool> {
         let timeout = self.sleep();
+        let mut woken = false;
         let Self {
             kernel,
             acceptors,
             ports,
             connections,
             run_queue,
-            worked_at,
-            now,
             ..
         } = self;
         kernel.wait(timeout, |token, ready| {
-            *worked_at = *now;
+            woken = true;
             match Source::of(token) {
-                Source::Listener(index) => acceptors
-                    .get_mut(index)
-                    .into_iter()
-                    .for_each(|it| it.raise(ready)),
-                Source::Port(index) => ports
-                    .get_mut(index)
-                    .into_iter()
-                    .for_each(|it| it.raise(ready)),
+                Source::Listener(index) => {
+                    if let Some(acceptor) = acceptors.get_mut(index) {
+                        acceptor.raise(ready);
+                    }
+                }
+                Source::Port(index) => {
+                    if let Some(port) = ports.get_mut(index) {
+                        port.raise(ready);
+                    }
+                }
                 Source::Connection(key) => {
                     if let Some(connection) = connections.get_mut(key) {
                         connection.raise(ready);
@@ -212,7 +216,8 @@ impl<K: Kernel> Server<K> {
                     }
                 }
             }
-        })
+        })?;
+        Ok(woken)
     }
 
     /// How long to sleep: not at all while there is work left, else until the next deadline.

@@ -9,7 +9,8 @@ use crate::support::cases;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// `Instant` counts from the host's start; here time starts late enough for a second to lie before it.
+/// `Instant` counts from the host's start; here time starts late enough for a second to lie before
+/// it.
 fn start() -> Instant {
     Instant::now() + SECOND * 10
 }
@@ -55,7 +56,8 @@ fn zero_is_no_limit() {
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// Against a level in nanoseconds, which rises with time up to one second and pays one period for each.
+    /// Against a level in nanoseconds, which rises with time up to one second and pays one period
+    /// for each.
     #[test]
     fn like_a_level(
         rate_per_s in prop_oneof![1u32..20, 20u32..5000],

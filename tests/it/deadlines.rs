@@ -1,4 +1,5 @@
-//! Deadlines against a table that is searched from end to end: never early, at most one tick late, in order.
+//! Deadlines against a table that is searched from end to end: never early, at most one tick late,
+//! in order.
 
 use std::time::{Duration, Instant};
 

@@ -1,10 +1,11 @@
-//! All tests in one binary, so that there is one link. Each module is named after what it tests; `model` and
-//! `support` help them.
+//! All tests in one binary, so that there is one link. Each module is named after what it tests;
+//! `model` and `support` help them.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::unchecked_time_subtraction,
     clippy::unwrap_used,
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"
 )]
@@ -14,6 +15,7 @@ mod deadlines;
 mod model;
 mod protocol;
 mod run_queue;
+mod serve;
 mod splits;
 mod state;
 mod support;

@@ -1,5 +1,5 @@
-//! The rule of the game once more, as slowly and plainly as it can be said: what the fast one is compared
-//! with. It copies every byte, knows no buffers, and shares no code with the program.
+//! The rule of the game once more, as slowly and plainly as it can be said: what the fast one is
+//! compared with. It copies every byte, knows no buffers, and shares no code with the program.
 
 /// What a server says to a whole stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -54,7 +54,8 @@ fn every_row_of_the_table() {
 
 #[test]
 fn every_reason_that_lies_in_the_bytes() {
-    let rows: [(&[u8], bool, Result<&[u8], Drop>); 16] = [
+    type Row = (&'static [u8], bool, Result<&'static [u8], Drop>);
+    let rows: [Row; 16] = [
         (b"", false, Err(Drop::Empty)),
         (b"", true, Err(Drop::Empty)),
         (b"pong", false, Err(Drop::Pong)),
@@ -98,7 +99,8 @@ fn other_replies_are_told_apart_for_the_bucket() {
     assert_eq!(outcome(b"hello"), Ok(Reply::Other { len_bytes: 4 }));
 }
 
-/// Names stand in metrics and logs, so each reason has its own, and counters find theirs by discriminant.
+/// Names stand in metrics and logs, so each reason has its own, and counters find theirs by
+/// discriminant.
 #[test]
 fn reasons_have_names_of_their_own() {
     for (index, reason) in Drop::ALL.iter().enumerate() {

@@ -55,8 +55,8 @@ fn the_model_keeps_to_the_table() {
     }
 }
 
-/// A byte that differs from a letter in the case bit alone is a letter's capital, and no other byte is taken for
-/// one: all 256 bytes in each of the four places.
+/// A byte that differs from a letter in the case bit alone is a letter's capital, and no other byte
+/// is taken for one: all 256 bytes in each of the four places.
 #[test]
 fn only_letters_make_a_ping() {
     for place in 0..4 {
@@ -98,7 +98,8 @@ fn an_ending_is_crlf_lf_or_nothing() {
 proptest! {
     #![proptest_config(cases(256))]
 
-    /// Whatever it is turned from, a pong is a pong: never answered, so that no two servers talk for ever.
+    /// Whatever it is turned from, a pong is a pong: never answered, so that no two servers talk
+    /// for ever.
     #[test]
     fn no_reply_is_replied_to(
         head in "[pP][iI][nN][gG]",

@@ -1,4 +1,5 @@
-//! Messages on a stream: any bytes in any pieces have the replies that the model gives to the whole.
+//! Messages on a stream: any bytes in any pieces have the replies that the model gives to the
+//! whole.
 
 use pingpong::protocol::stream::{Answered, BadLine, Batch, Rules};
 use pingpong::server::connection::WINDOW_BYTES;
@@ -84,8 +85,8 @@ fn an_empty_line_is_a_message_and_an_empty_stream_is_none() {
     assert_eq!(feed_whole(b"ping\n", true, RULES).replies, b"pong\n");
 }
 
-/// A message as long as the limit is answered, one byte more is refused, whichever way it ends. An ending
-/// counts.
+/// A message as long as the limit is answered, one byte more is refused, whichever way it ends. An
+/// ending counts.
 #[test]
 fn the_limit_is_exact() {
     let max_message_bytes = 20;
@@ -155,8 +156,8 @@ fn a_bad_line_says_which_kind() {
     assert_eq!(kind(b"ping 1\n", small), Some(BadLine::TooLong));
 }
 
-/// The worst growth: every byte of a full window its own message, five bytes of reply for each; after a
-/// partial line, and with an error line behind it all.
+/// The worst growth: every byte of a full window its own message, five bytes of reply for each;
+/// after a partial line, and with an error line behind it all.
 #[test]
 fn the_worst_growth_fits() {
     for window_bytes in [1, 2, 3, 4, 5, 31, 64, 1000] {
@@ -252,7 +253,8 @@ proptest! {
         let expected = model::converse(&stream, ends, max_message_bytes, strict);
         let told = feed(pieces, ends, 40, rules);
         if expected.refused {
-            // How much of a line that is too long was seen depends on the pieces; all else does not.
+            // How much of a line that is too long was seen depends on the pieces; all else does
+            // not.
             let sound = expected.messages.len() - 1;
             prop_assert_eq!(&told.messages[..sound], &expected.messages[..sound]);
             prop_assert_eq!(told.messages.len(), expected.messages.len());

@@ -1,5 +1,5 @@
-//! Connections over a wire that cuts wherever it can: every split of what comes in, every short write, and an
-//! edge only when the kernel owes one. The replies are always the model's.
+//! Connections over a wire that cuts wherever it can: every split of what comes in, every short
+//! write, and an edge only when the kernel owes one. The replies are always the model's.
 
 mod wire;
 
@@ -116,7 +116,8 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Every way to cut a stream, as the lengths of its pieces: one bit for each place between two bytes.
+/// Every way to cut a stream, as the lengths of its pieces: one bit for each place between two
+/// bytes.
 fn cuts(stream: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     let places = stream.len() - 1;
     (0..1u32 << places).map(move |bits| {
@@ -137,7 +138,9 @@ fn every_split() {
         let mut bench = bench(*rules);
         for pieces in cuts(stream) {
             let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
-            pieces.iter().for_each(|piece| talk.arrive(piece));
+            for piece in &pieces {
+                talk.arrive(piece);
+            }
             talk.close();
             talk.assert_over(stream, &format!("{pieces:?}"));
         }
@@ -152,7 +155,9 @@ fn every_split_with_the_end_in_the_last_piece() {
         for pieces in cuts(stream) {
             let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
             let (last, first) = pieces.split_last().unwrap();
-            first.iter().for_each(|piece| talk.arrive(piece));
+            for piece in first {
+                talk.arrive(piece);
+            }
             let _ = talk.wire.arrive(last);
             talk.close();
             talk.assert_over(stream, &format!("{pieces:?} with the end"));
@@ -183,7 +188,8 @@ fn what_came_before_the_accept_is_served_with_it() {
     }
 }
 
-/// The kernel takes the replies in every number of pieces, with "would block" between any two of them.
+/// The kernel takes the replies in every number of pieces, with "would block" between any two of
+/// them.
 #[test]
 fn every_short_write() {
     for (stream, rules) in CONVERSATIONS {

@@ -1,5 +1,5 @@
-//! A connection's kernel side in memory, as stingy as a kernel may be: it raises an edge for new data only after
-//! it has said that there was none, and it never says a thing twice.
+//! A connection's kernel side in memory, as stingy as a kernel may be: it raises an edge for new
+//! data only after it has said that there was none, and it never says a thing twice.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,6 +17,10 @@ pub(crate) struct WireEnd(Rc<RefCell<Socket>>);
 pub(crate) struct Wire(Rc<RefCell<Socket>>);
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that a kernel knows"
+)]
 struct Socket {
     received: VecDeque<u8>,
     /// The urgent mark: a read stops before this many bytes, tcp(7).
@@ -64,7 +68,8 @@ impl Wire {
         })
     }
 
-    /// Bytes come in, the last one urgent: the next read stops before it. Urgent data always raises an edge.
+    /// Bytes come in, the last one urgent: the next read stops before it. Urgent data always raises
+    /// an edge.
     pub(crate) fn arrive_urgent(&self, bytes: &[u8]) -> Readiness {
         let _ = self.arrive(bytes);
         let mut socket = self.0.borrow_mut();

@@ -19,3 +19,4 @@ mod serve;
 mod splits;
 mod state;
 mod support;
+mod tools;

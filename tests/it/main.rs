@@ -19,4 +19,5 @@ mod serve;
 mod splits;
 mod state;
 mod support;
+mod tidy;
 mod tools;

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::unchecked_time_subtraction,
     clippy::unwrap_used,
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"
 )]
@@ -14,6 +15,9 @@ mod deadlines;
 mod model;
 mod protocol;
 mod run_queue;
+mod serve;
 mod splits;
 mod state;
 mod support;
+mod tidy;
+mod tools;

@@ -31,14 +31,13 @@ proptest! {
         let mut queue = RunQueue::default();
         let mut list = VecDeque::new();
         for step in steps {
-            match step.map(|key| usize::from(key % 16)) {
-                Some(key) => {
-                    queue.push(key);
-                    if !list.contains(&key) {
-                        list.push_back(key);
-                    }
+            if let Some(key) = step.map(|key| usize::from(key % 16)) {
+                queue.push(key);
+                if !list.contains(&key) {
+                    list.push_back(key);
                 }
-                None => prop_assert_eq!(queue.pop(), list.pop_front()),
+            } else {
+                prop_assert_eq!(queue.pop(), list.pop_front());
             }
             prop_assert_eq!(queue.len(), list.len());
             prop_assert_eq!(queue.is_empty(), list.is_empty());

@@ -54,7 +54,8 @@ fn every_row_of_the_table() {
 
 #[test]
 fn every_reason_that_lies_in_the_bytes() {
-    let rows: [(&[u8], bool, Result<&[u8], Drop>); 16] = [
+    type Row = (&'static [u8], bool, Result<&'static [u8], Drop>);
+    let rows: [Row; 16] = [
         (b"", false, Err(Drop::Empty)),
         (b"", true, Err(Drop::Empty)),
         (b"pong", false, Err(Drop::Pong)),

@@ -139,7 +139,9 @@ fn every_split() {
         let mut bench = bench(*rules);
         for pieces in cuts(stream) {
             let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
-            pieces.iter().for_each(|piece| talk.arrive(piece));
+            for piece in &pieces {
+                talk.arrive(piece);
+            }
             talk.close();
             talk.assert_over(stream, &format!("{pieces:?}"));
         }
@@ -154,7 +156,9 @@ fn every_split_with_the_end_in_the_last_piece() {
         for pieces in cuts(stream) {
             let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
             let (last, first) = pieces.split_last().unwrap();
-            first.iter().for_each(|piece| talk.arrive(piece));
+            for piece in first {
+                talk.arrive(piece);
+            }
             let _ = talk.wire.arrive(last);
             talk.close();
             talk.assert_over(stream, &format!("{pieces:?} with the end"));

@@ -17,6 +17,10 @@ pub(crate) struct WireEnd(Rc<RefCell<Socket>>);
 pub(crate) struct Wire(Rc<RefCell<Socket>>);
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that a kernel knows"
+)]
 struct Socket {
     received: VecDeque<u8>,
     /// The urgent mark: a read stops before this many bytes, tcp(7).

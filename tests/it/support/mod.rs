@@ -1,6 +1,9 @@
 //! What several modules need: property tests' settings, golden files, and the real program as a
 //! child.
 
+pub(crate) mod client;
+pub(crate) mod server;
+
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};

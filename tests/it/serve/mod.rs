@@ -1,0 +1,10 @@
+//! The real program on loopback, held to what it promises.
+
+mod exhaustion;
+mod floods;
+mod limits;
+mod log;
+mod start;
+mod stop;
+mod tcp;
+mod udp;

@@ -1,0 +1,319 @@
+//! The command line, and starting: exit codes, and what is said.
+
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
+use rustix::process::Signal;
+
+use crate::support::client::{ask, connect, read_to_end, replies_so_far, replies_to, udp};
+use crate::support::server::{Server, pingpong, run};
+use crate::support::{assert_golden, has_ipv6};
+
+/// For tests in which a port has to be free a second time: clients of other tests take theirs from
+/// 127.0.0.1.
+const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 1);
+
+/// Ends with this exit code; its one line of complaint.
+fn complaint(args: &[&str], expected_code: i32) -> String {
+    let (code, stdout, stderr) = run(pingpong(args));
+    assert_eq!(code, Some(expected_code), "{args:?}: {stderr}");
+    assert_eq!(stdout, "", "{args:?}");
+    stderr
+}
+
+#[test]
+fn help_and_version() {
+    for (args, file) in [
+        (&["--help"][..], "help"),
+        (&["serve", "--help"], "serve-help"),
+    ] {
+        let (code, stdout, stderr) = run(pingpong(args));
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        assert_golden(&format!("tests/it/golden/{file}.txt"), &stdout);
+    }
+    for (args, same_as) in [
+        (&["-h"][..], &["--help"][..]),
+        (&["help"], &["--help"]),
+        (&["help", "serve"], &["serve", "--help"]),
+        (&["serve", "-h"], &["serve", "--help"]),
+        (&["serve", "--listen", "0", "--help"], &["serve", "--help"]),
+        (&["-V"], &["--version"]),
+    ] {
+        assert_eq!(run(pingpong(args)), run(pingpong(same_as)), "{args:?}");
+    }
+    let (code, stdout, _) = run(pingpong(&["--version"]));
+    assert_eq!(code, Some(0));
+    assert_eq!(stdout, format!("pingpong {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// A wrong command line: status 2, what is wrong, and where to look.
+#[test]
+fn wrong_command_lines() {
+    let rows: &[(&[&str], &str)] = &[
+        (&[], "a command is missing"),
+        (&["sreve"], "there is no command sreve; did you mean serve?"),
+        (
+            &["--versoin"],
+            "there is no option --versoin; did you mean --version?",
+        ),
+        (
+            &["serve", "--listne", ":0"],
+            "there is no option --listne; did you mean --listen?",
+        ),
+        (
+            &["serve", "--frobnicate"],
+            "there is no option --frobnicate",
+        ),
+        (&["serve", "8888"], "there is no option 8888"),
+        (
+            &["serve", "--no-tcp", "--no-udp"],
+            "--no-tcp and --no-udp together leave nothing to serve",
+        ),
+        (
+            &["serve", "--listen", "::1"],
+            "--listen ::1: an IPv6 address stands in brackets: [::1]:8888",
+        ),
+        (
+            &["serve", "--listen", "[::1]"],
+            "--listen [::1]: an address in brackets goes on with ]:PORT, as in [::1]:8888",
+        ),
+        (
+            &["serve", "--listen", "localhost"],
+            "--listen localhost: the port is missing: localhost:8888",
+        ),
+        (
+            &["serve", "--listen", ":65536"],
+            "--listen :65536: '65536' is no port: it is a number from 0 to 65535",
+        ),
+        (
+            &["serve", "--listen", "localhost:http"],
+            "--listen localhost:http: 'http' is no port: it is a number from 0 to 65535",
+        ),
+        (
+            &["serve", "--max-message", "0"],
+            "--max-message 0: it takes a whole number from 1 to 16777216",
+        ),
+        (
+            &["serve", "--max-message", "1k"],
+            "--max-message 1k: it takes a whole number from 1 to 16777216",
+        ),
+        (
+            &["serve", "--max-message", "16777217"],
+            "--max-message 16777217: it takes a whole number from 1 to 16777216",
+        ),
+        (
+            &["serve", "--backlog", "-1"],
+            "--backlog -1: it takes a whole number from 1 to 2147483647",
+        ),
+        (
+            &["serve", "--other-rate", "1e3"],
+            "--other-rate 1e3: it takes a whole number from 0 to 4294967295",
+        ),
+    ];
+    for (args, what) in rows {
+        let expected = format!("pingpong: {what}\nTry 'pingpong --help'.\n");
+        assert_eq!(complaint(args, 2), expected, "{args:?}");
+    }
+    for args in [
+        &["serve", "--listen"][..],
+        &["serve", "--idle-timeout"],
+        &["serve", "--strict=yes"],
+        &["serve", "--max-connections", "0"],
+        &["serve", "--max-connections", "many"],
+        &["help", "no-such-command"],
+    ] {
+        let complaint = complaint(args, 2);
+        assert!(complaint.starts_with("pingpong: "), "{complaint}");
+        assert!(
+            complaint.ends_with("\nTry 'pingpong --help'.\n"),
+            "{complaint}"
+        );
+        assert_eq!(complaint.lines().count(), 2, "{complaint}");
+    }
+}
+
+#[test]
+fn durations() {
+    let told = |text: &str| pingpong::cli::value::parse_duration(text).map(|it| it.as_micros());
+    for (text, us) in [
+        ("0", 0),
+        ("5", 5_000_000),
+        ("1.5", 1_500_000),
+        ("250us", 250),
+        ("20ms", 20_000),
+        ("0.5ms", 500),
+        ("3s", 3_000_000),
+        ("5m", 300_000_000),
+        ("2h", 7_200_000_000),
+        ("8760h", 31_536_000_000_000),
+    ] {
+        assert_eq!(told(text), Some(us), "{text}");
+    }
+    for text in [
+        "", "s", "-1", "+1", "1d", "1 s", "1S", "1e3", "inf", "nan", "1.2.3", ".", "8761h", "1ss",
+    ] {
+        assert_eq!(told(text), None, "{text}");
+        let expected = format!(
+            "pingpong: --idle-timeout {text}: it takes a number with us, ms, s, m or h, \
+             such as 500ms or 1.5s; a year at most\nTry 'pingpong --help'.\n"
+        );
+        assert_eq!(complaint(&["serve", "--idle-timeout", text], 2), expected);
+    }
+}
+
+/// It cannot start: status 1, and one line that says what and what to do.
+#[test]
+fn an_address_in_use() {
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let at = tcp.local_addr().unwrap();
+    let told = complaint(&["serve", "--listen", &at.to_string()], 1);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains(&format!(
+        " ERROR cannot listen on tcp://{at}: Address already in use"
+    )));
+    assert!(told.contains("choose another port with --listen"), "{told}");
+
+    // The port is taken for UDP alone: no half of a server is left.
+    let udp = UdpSocket::bind((OWN_ADDRESS, 0)).unwrap();
+    let at = udp.local_addr().unwrap();
+    let told = complaint(&["serve", "--listen", &at.to_string()], 1);
+    assert!(
+        told.contains(&format!(
+            "cannot listen on udp://{at}: Address already in use"
+        )),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_address_that_is_not_here() {
+    // TEST-NET-1 of RFC 5737 is nobody's.
+    let told = complaint(&["serve", "--listen", "192.0.2.1:0"], 1);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(
+        told.contains("this host has no such address: choose another with --listen"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_name_that_is_not_known() {
+    let told = complaint(&["serve", "--listen", "no-such-host.invalid:0"], 1);
+    assert!(
+        told.contains("cannot look up no-such-host.invalid:0"),
+        "{told}"
+    );
+}
+
+#[test]
+fn port_0_is_one_port_for_both() {
+    for address in ["127.0.0.1:0", ":0", "0"] {
+        let server = Server::start_at(&[address], &[]);
+        assert_eq!((server.tcp.len(), server.udp.len()), (1, 1));
+        assert_eq!(server.tcp[0], server.udp[0]);
+        assert_ne!(server.port(), 0);
+    }
+}
+
+/// Every address, IPv6 and IPv4, and not a word of it more than one line for each socket.
+#[test]
+fn a_port_alone_is_every_address() {
+    let server = Server::start_at(&[":0"], &[]);
+    for ip in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+        let at = (ip, server.port()).into();
+        ask(&connect(at), b"ping\n", b"pong\n");
+        assert!(replies_so_far(&udp([127, 0, 0, 1]), at).is_empty());
+    }
+    if has_ipv6() {
+        let at = (std::net::Ipv6Addr::LOCALHOST, server.port()).into();
+        ask(&connect(at), b"ping\n", b"pong\n");
+        assert!(server.lines()[0].ends_with(&format!("listening on tcp://[::]:{}", server.port())));
+        assert!(server.lines()[1].ends_with(&format!("listening on udp://[::]:{}", server.port())));
+    }
+}
+
+#[test]
+fn several_addresses() {
+    let server = Server::start_at(&["127.0.0.1:0", "127.0.0.2:0"], &[]);
+    assert_eq!((server.tcp.len(), server.udp.len()), (2, 2));
+    for (tcp, udp_at) in server.tcp.iter().zip(&server.udp) {
+        ask(&connect(*tcp), b"ping\n", b"pong\n");
+        assert_eq!(
+            replies_to(&udp([127, 0, 0, 1]), *udp_at, &[b"ping"]),
+            [b"pong"]
+        );
+    }
+}
+
+/// A name is looked up, and served at all of its addresses that this host has, at one port.
+#[test]
+fn a_name() {
+    let server = Server::start_at(&["localhost:0"], &[]);
+    assert_eq!(server.tcp.len(), server.udp.len());
+    for at in &server.tcp {
+        assert!(at.ip().is_loopback());
+        assert_eq!(at.port(), server.port());
+        ask(&connect(*at), b"ping\n", b"pong\n");
+    }
+}
+
+#[test]
+fn one_transport_alone() {
+    let own_port_0 = format!("{OWN_ADDRESS}:0");
+    let server = Server::start_at(&[&own_port_0], &["--no-udp"]);
+    assert!(server.udp.is_empty());
+    ask(&connect(server.tcp[0]), b"ping\n", b"pong\n");
+    // Nobody has the port for UDP.
+    UdpSocket::bind(server.tcp[0]).unwrap();
+
+    let server = Server::start_at(&[&own_port_0], &["--no-tcp"]);
+    assert!(server.tcp.is_empty());
+    assert_eq!(
+        replies_to(&udp([127, 0, 0, 1]), server.udp[0], &[b"ping"]),
+        [b"pong"]
+    );
+    TcpListener::bind(server.udp[0]).unwrap();
+}
+
+#[test]
+fn several_processes_share_a_port_if_all_say_so() {
+    let first = Server::start(&["--reuse-port"]);
+    let at = first.tcp[0].to_string();
+    let second = Server::start_at(&[&at], &["--reuse-port"]);
+    assert_eq!(first.tcp, second.tcp);
+    complaint(&["serve", "--listen", &at], 1);
+    // The kernel spreads connections over both by their addresses: sixty-four to one is impossible
+    // in practice.
+    for _ in 0..64 {
+        ask(&connect(first.tcp[0]), b"ping\n", b"pong\n");
+    }
+    let accepted = |server: &Server| server.report().count("connections_accepted_total");
+    let (one, other) = (accepted(&first), accepted(&second));
+    assert_eq!(one + other, 64);
+    assert!(one > 0 && other > 0, "{one} and {other}");
+}
+
+/// Without `--reuse-port`, nobody else can have the port, not even the UDP half.
+#[test]
+fn a_port_is_not_stolen() {
+    let server = Server::start(&[]);
+    let told = complaint(
+        &["serve", "--listen", &server.tcp[0].to_string(), "--no-tcp"],
+        1,
+    );
+    assert!(told.contains("Address already in use"), "{told}");
+}
+
+/// A restart at once: the last run's connections still lie in TIME_WAIT.
+#[test]
+fn a_restart_has_its_port_back() {
+    let mut server = Server::start_at(&[&format!("{OWN_ADDRESS}:0")], &[]);
+    let client = connect(server.tcp[0]);
+    ask(&client, b"ping\n", b"pong\n");
+    server.signal(Signal::TERM);
+    assert_eq!(read_to_end(&client), b"");
+    drop(client);
+    assert_eq!(server.wait_for_exit(), Some(0));
+    let at = server.tcp[0];
+    let server = Server::start_at(&[&at.to_string()], &[]);
+    ask(&connect(server.tcp[0]), b"ping\n", b"pong\n");
+}

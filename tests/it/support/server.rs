@@ -1,0 +1,264 @@
+//! The real program as a child: started, listened to, asked for its counters, and gone when the
+//! test is.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{GUARD, until};
+
+/// `pingpong serve`, running.
+pub(crate) struct Server {
+    child: Child,
+    log: Arc<Log>,
+    /// What it listens on, in the order in which it says so.
+    pub(crate) tcp: Vec<SocketAddr>,
+    pub(crate) udp: Vec<SocketAddr>,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    changed: Condvar,
+}
+
+/// The counters that SIGUSR1 logs, by name and label. One that is zero is not there.
+pub(crate) struct Report(HashMap<String, u64>);
+
+impl Report {
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn dropped(&self, reason: &str) -> u64 {
+        self.count(&format!("datagrams_dropped_total{{reason=\"{reason}\"}}"))
+    }
+
+    pub(crate) fn closed(&self, reason: &str) -> u64 {
+        self.count(&format!("connections_closed_total{{reason=\"{reason}\"}}"))
+    }
+}
+
+/// The command, without what the environment may say about logs.
+pub(crate) fn pingpong(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pingpong"));
+    command.args(args).env_remove("RUST_LOG");
+    command
+}
+
+impl Server {
+    /// Serves on a free port of 127.0.0.1.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_at(&["127.0.0.1:0"], options)
+    }
+
+    /// Serves at these addresses.
+    pub(crate) fn start_at(addresses: &[&str], options: &[&str]) -> Self {
+        let mut args = vec!["serve"];
+        for address in addresses {
+            args.extend(["--listen", address]);
+        }
+        args.extend(options);
+        Self::spawn(pingpong(&args))
+    }
+
+    /// Starts a command that serves, and waits until it is reachable. It must log: its port is in
+    /// there.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let log = Arc::new(Log::default());
+        std::thread::spawn({
+            let log = log.clone();
+            move || log.follow(stderr)
+        });
+        let mut server = Self {
+            child,
+            log,
+            tcp: Vec::new(),
+            udp: Vec::new(),
+        };
+        server.wait_for_line("listening on ");
+        // It has told about all of its sockets when it answers this.
+        server.report();
+        for line in server.lines() {
+            let Some((_, url)) = line.split_once("listening on ") else {
+                continue;
+            };
+            match url.split_once("://") {
+                Some(("tcp", address)) => server.tcp.push(address.parse().unwrap()),
+                Some(("udp", address)) => server.udp.push(address.parse().unwrap()),
+                _ => panic!("no URL: {line}"),
+            }
+        }
+        server
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.tcp.first().or(self.udp.first()).unwrap().port()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap().clone()
+    }
+
+    /// Waits for a line that holds `text`, and returns it.
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
+        self.log.wait_for(0, text).1
+    }
+
+    /// Asks for the counters.
+    pub(crate) fn report(&self) -> Report {
+        let from = self.log.lines.lock().unwrap().len();
+        self.signal(Signal::USR1);
+        // The last of them, and never zero.
+        let (to, _) = self.log.wait_for(from, " loop_turns_total ");
+        let lines = self.lines();
+        let counts = lines[from..=to].iter().filter_map(|line| {
+            let mut words = line.split_whitespace().skip(2);
+            let (name, count) = (words.next()?, words.next()?);
+            Some((name.to_owned(), count.parse().ok()?))
+        });
+        Report(counts.collect())
+    }
+
+    /// Waits until the counters are as they should be. Asks seldom: the log has its limit.
+    pub(crate) fn wait_for_report(&self, what: &str, holds: impl Fn(&Report) -> bool) -> Report {
+        let deadline = Instant::now() + GUARD;
+        loop {
+            let report = self.report();
+            if holds(&report) {
+                return report;
+            }
+            assert!(Instant::now() < deadline, "{what}: {:?}", report.0);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end, and returns the exit code.
+    pub(crate) fn wait_for_exit(&mut self) -> Option<i32> {
+        wait_for_exit(&mut self.child).code()
+    }
+
+    /// Stops it (SIGSTOP), and returns once it stands still.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        until("the server stands still", || self.stat(2) == "T");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Its CPU time so far, in clock ticks (100 a second): proc_pid_stat(5).
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        [13, 14]
+            .map(|field| self.stat(field).parse::<u64>().unwrap())
+            .iter()
+            .sum()
+    }
+
+    fn stat(&self, field: usize) -> String {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.split_whitespace().nth(field).unwrap().to_owned()
+    }
+
+    /// Anonymous memory that it has touched, in KiB: what is its own, and not the program's file.
+    pub(crate) fn anonymous_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("RssAnon:"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let lines = self.lines();
+            let last = &lines[lines.len().saturating_sub(40)..];
+            eprintln!("the server's last words:\n{}", last.join("\n"));
+        }
+    }
+}
+
+impl Log {
+    fn follow(&self, stderr: ChildStderr) {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            self.lines.lock().unwrap().push(line);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a line at or after `from` that holds `text`; its index and the line.
+    fn wait_for(&self, from: usize, text: &str) -> (usize, String) {
+        let deadline = Instant::now() + GUARD;
+        let mut lines = self.lines.lock().unwrap();
+        loop {
+            let mut fresh = lines.iter().enumerate().skip(from);
+            if let Some((index, line)) = fresh.find(|(_, line)| line.contains(text)) {
+                return (index, line.clone());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero(),
+                "waited in vain for a line with {text:?}: {lines:#?}"
+            );
+            lines = self.changed.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+}
+
+/// Waits for a child's end, but not for ever.
+pub(crate) fn wait_for_exit(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    until("the child has ended", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
+}
+
+/// Runs a command that ends by itself: exit code, standard output, standard error.
+pub(crate) fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let status = wait_for_exit(&mut child);
+    let mut texts = [String::new(), String::new()];
+    stdout.read_to_string(&mut texts[0]).unwrap();
+    stderr.read_to_string(&mut texts[1]).unwrap();
+    let [stdout, stderr] = texts;
+    (status.code(), stdout, stderr)
+}

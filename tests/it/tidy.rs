@@ -1,0 +1,151 @@
+//! What must be true of the project's files, and no compiler says.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::support::read_project_file;
+
+const LINES_MAX: usize = 400;
+
+/// Files that are longer than [`LINES_MAX`], each with the reason and a limit of its own.
+const LONGER: &[(&str, usize, &str)] = &[(
+    "src/server/mod.rs",
+    450,
+    "the loop and all of its phases are read from top to bottom",
+)];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Rust files below a folder, as paths from the project's top, with their text.
+fn rust_files(folder: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path
+                    .strip_prefix(root())
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                files.push((name, std::fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    assert!(!files.is_empty());
+    files
+}
+
+#[test]
+fn no_file_is_two_files() {
+    for (name, text) in ["src", "tests"].into_iter().flat_map(rust_files) {
+        let exception = LONGER.iter().find(|(longer, _, _)| *longer == name);
+        let max = exception.map_or(LINES_MAX, |(_, max, _)| *max);
+        let lines = text.lines().count();
+        assert!(
+            lines <= max,
+            "{name} has {lines} lines; which two files are in it?"
+        );
+        assert!(
+            exception.is_none() || lines > LINES_MAX,
+            "{name} is no exception any more"
+        );
+    }
+    for (name, _, _) in LONGER {
+        assert!(root().join(name).exists(), "{name} is gone");
+    }
+}
+
+/// The three ways in which a call can end are told apart in one place.
+#[test]
+fn would_block_and_interrupted_are_named_in_one_file() {
+    let mut named_in = BTreeSet::new();
+    for (name, text) in rust_files("src") {
+        if ["WouldBlock", "Interrupted"]
+            .iter()
+            .any(|word| text.contains(word))
+        {
+            named_in.insert(name);
+        }
+    }
+    assert_eq!(
+        named_in,
+        BTreeSet::from(["src/reactor/attempt.rs".to_owned()])
+    );
+}
+
+/// Every word that looks like a long option.
+fn long_options(text: &str) -> BTreeSet<String> {
+    let is_part =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    text.split(|letter: char| !is_part(letter))
+        .filter(|word| {
+            word.strip_prefix("--")
+                .is_some_and(|name| name.starts_with(char::is_alphabetic))
+        })
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// The README's section about the options of `serve`: all that stands between its heading and the
+/// next one of its rank or above.
+fn readme_section(readme: &str) -> String {
+    let mut rank = None;
+    let mut section = String::new();
+    for line in readme.lines() {
+        let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
+        let is_heading = (1..=6).contains(&hashes) && line[hashes..].starts_with(' ');
+        match rank {
+            None if is_heading && line.to_lowercase().contains("options") => rank = Some(hashes),
+            Some(rank) if is_heading && hashes <= rank => break,
+            Some(_) => section += &format!("{line}\n"),
+            None => {}
+        }
+    }
+    section
+}
+
+#[test]
+fn the_readme_lists_every_option_and_no_other() {
+    let section = readme_section(&read_project_file("README.md"));
+    let in_help = long_options(pingpong::cli::serve::HELP);
+    let in_readme = long_options(&section);
+    assert!(
+        !in_readme.is_empty(),
+        "README.md has no section with 'options' in its heading"
+    );
+    let missing: Vec<_> = in_help.difference(&in_readme).collect();
+    let unknown: Vec<_> = in_readme.difference(&in_help).collect();
+    assert!(missing.is_empty(), "README.md says nothing of {missing:?}");
+    assert!(
+        unknown.is_empty(),
+        "README.md speaks of {unknown:?}, which --help does not know"
+    );
+}
+
+#[test]
+fn nothing_else_lies_at_the_top() {
+    let known = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "src",
+        "tests",
+        "docs",
+        "benches",
+        "deploy",
+        "target",
+    ];
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let has_a_place =
+            known.contains(&name.as_str()) || name.starts_with("LICENSE") || name.starts_with('.');
+        assert!(has_a_place, "{name} has no place at the top");
+    }
+}

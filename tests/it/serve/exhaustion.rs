@@ -7,14 +7,11 @@ use std::time::{Duration, Instant};
 use crate::support::client::{ask, connect, expect, replies_to, udp};
 use crate::support::server::{Server, pingpong};
 
-/// Serves with so few descriptors.
-fn start_with_descriptors(descriptors: usize, options: &[&str]) -> Server {
+/// Serves with descriptors limited as ulimit(1posix) is told.
+fn start_limited(ulimit: &str, options: &[&str]) -> Server {
     let mut shell = Command::new("sh");
     shell
-        .args([
-            "-c",
-            &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""),
-        ])
+        .args(["-c", &format!("ulimit {ulimit}; exec \"$0\" \"$@\"")])
         .arg(pingpong(&[]).get_program())
         .args(["serve", "--listen", "127.0.0.1:0"])
         .args(options)
@@ -25,7 +22,7 @@ fn start_with_descriptors(descriptors: usize, options: &[&str]) -> Server {
 #[test]
 fn connections_wait_until_descriptors_are_freed() {
     const CLIENTS: usize = 40;
-    let server = start_with_descriptors(24, &["--max-connections", "1000"]);
+    let server = start_limited("-n 24", &["--max-connections", "1000"]);
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect(server.tcp[0])).collect();
     for mut client in &clients {
         client.write_all(b"ping\n").unwrap();
@@ -71,7 +68,7 @@ fn connections_wait_until_descriptors_are_freed() {
 /// all.
 #[test]
 fn by_default_the_limit_fits_the_descriptors() {
-    let server = start_with_descriptors(24, &[]);
+    let server = start_limited("-n 24", &[]);
     let clients: Vec<_> = (0..30).map(|_| connect(server.tcp[0])).collect();
     ask(&clients[0], b"ping\n", b"pong\n");
     let it = server.report();
@@ -82,4 +79,15 @@ fn by_default_the_limit_fits_the_descriptors() {
     }
     let it = server.report();
     assert_eq!(it.count("accept_errors_total{reason=\"exhausted\"}"), 0);
+}
+
+/// The soft limit is there to protect programs that use select(2); this one takes what it may have.
+#[test]
+fn the_soft_limit_is_raised() {
+    let server = start_limited("-Hn 200; ulimit -Sn 24", &[]);
+    let clients: Vec<_> = (0..100).map(|_| connect(server.tcp[0])).collect();
+    for client in &clients {
+        ask(client, b"ping\n", b"pong\n");
+    }
+    assert_eq!(server.report().count("connections"), 100);
 }

@@ -1,11 +1,11 @@
-//! The server's limits: time without progress, memory, connections. And idle means idle.
+//! The server's limits: time without progress, and connections.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::support::client::{ask, connect, read_to_end, replies_to, stuff, udp};
+use crate::support::GUARD;
+use crate::support::client::{ask, connect, read_to_end, stuff};
 use crate::support::server::Server;
-use crate::support::{GUARD, until};
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -71,42 +71,6 @@ fn nothing_at_all_ends_it() {
     server.wait_for_report("nobody is left", |it| it.count("connections") == 0);
 }
 
-/// Clients that send and never read: each costs at most 256 KiB, and everybody else is served.
-#[test]
-fn clients_that_never_read_are_bounded() {
-    const CLIENTS: u64 = 8;
-    const CAP_KIB: u64 = 256;
-    let server = Server::start(&[]);
-    // The first one makes the shared buffers resident.
-    let empty_lines = b"\n".repeat(64 * 1024);
-    let first = connect(server.tcp[0]);
-    stuff(&first, &empty_lines);
-    let before_kib = server.anonymous_kib();
-    let mut others = Vec::new();
-    std::thread::scope(|scope| {
-        for _ in 1..CLIENTS {
-            let other = connect(server.tcp[0]);
-            others.push(other.try_clone().unwrap());
-            scope.spawn(|| stuff(&{ other }, &empty_lines));
-        }
-        let client = connect(server.tcp[0]);
-        for _ in 0..100 {
-            ask(&client, b"ping\n", b"pong\n");
-        }
-    });
-    let grown_kib = server.anonymous_kib() - before_kib;
-    assert!(
-        grown_kib <= (CLIENTS - 1) * CAP_KIB + 128,
-        "grown by {grown_kib} KiB"
-    );
-    assert_eq!(server.report().count("connections"), CLIENTS);
-    ask(&connect(server.tcp[0]), b"ping\n", b"pong\n");
-    assert_eq!(
-        replies_to(&udp([127, 0, 0, 1]), server.udp[0], &[b"ping"]),
-        [b"pong"]
-    );
-}
-
 /// Those beyond the limit wait in the backlog, in order, and are served as others go.
 #[test]
 fn further_connections_wait_for_their_turn() {
@@ -129,46 +93,4 @@ fn further_connections_wait_for_their_turn() {
     }
     ask(&clients[0], b"", b"pong\n");
     assert_eq!(server.report().count("connections_accepted_total"), 5);
-}
-
-/// The loop turns when something happens, and not else: with connections or without.
-#[test]
-fn idle_means_idle() {
-    let server = Server::start(&[]);
-    let clients: Vec<_> = (0..20).map(|_| connect(server.tcp[0])).collect();
-    for client in &clients {
-        ask(client, b"ping\n", b"pong\n");
-    }
-    replies_to(&udp([127, 0, 0, 1]), server.udp[0], &[b"hello"]);
-    let turns = || server.report().count("loop_turns_total");
-    let mut before = turns();
-    // The last event of what was just done may be fetched late, so the first look may see it.
-    until("the loop rests", || {
-        std::thread::sleep(Duration::from_millis(700));
-        let turned = turns() - before;
-        before += turned;
-        // A report costs a turn, and the signal may end the wait before it.
-        turned <= 2
-    });
-}
-
-/// Spinning is what was asked for here, and only for so long.
-#[test]
-fn busy_poll_spins_and_then_sleeps() {
-    let server = Server::start(&["--busy-poll", "20ms"]);
-    let client = connect(server.tcp[0]);
-    let turns = || server.report().count("loop_turns_total");
-    let before = turns();
-    for _ in 0..10 {
-        ask(&client, b"ping\n", b"pong\n");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert!(turns() - before > 20, "it does not spin");
-    let mut before = turns();
-    until("the loop rests", || {
-        std::thread::sleep(Duration::from_millis(300));
-        let turned = turns() - before;
-        before += turned;
-        turned <= 2
-    });
 }

@@ -61,6 +61,20 @@ fn two_v_show_messages() {
     assert!(line.ends_with(r"hello\n"), "{line}");
 }
 
+/// A wildcard sees IPv4 clients by addresses that are mapped into IPv6; people know them by their
+/// own.
+#[test]
+fn peers_are_shown_by_the_addresses_that_people_know() {
+    let server = Server::start_at(&[":0"], &["-vv"]);
+    let at = SocketAddr::from(([127, 0, 0, 1], server.port()));
+    let client = connect(at);
+    ask(&client, b"ping\n", b"pong\n");
+    server.wait_for_line(&format!(" {} connected", client.local_addr().unwrap()));
+    let datagrams = udp([127, 0, 0, 1]);
+    replies_to(&datagrams, at, &[b"ping"]);
+    server.wait_for_line(&format!(" {} datagram of", datagrams.local_addr().unwrap()));
+}
+
 /// However long a message is, its line is not.
 #[test]
 fn long_messages_are_cut_in_the_log() {

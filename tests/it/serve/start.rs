@@ -1,6 +1,6 @@
 //! The command line, and starting: exit codes, and what is said.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use rustix::process::Signal;
 
@@ -241,6 +241,29 @@ fn several_addresses() {
             replies_to(&udp([127, 0, 0, 1]), *udp_at, &[b"ping"]),
             [b"pong"]
         );
+    }
+}
+
+/// `0.0.0.0` beside `[::]` has the IPv4 traffic for itself; both have the same port.
+#[test]
+fn both_wildcards_by_name() {
+    if !has_ipv6() {
+        return;
+    }
+    // Below those that clients are given by the kernel, so that no other test is given it
+    // meanwhile.
+    let port = (20_000..30_000)
+        .find(|port| {
+            let any = (std::net::Ipv6Addr::UNSPECIFIED, *port);
+            TcpListener::bind(any).is_ok() && UdpSocket::bind(any).is_ok()
+        })
+        .unwrap();
+    let server = Server::start_at(&[&format!("[::]:{port}"), &format!("0.0.0.0:{port}")], &[]);
+    assert_eq!((server.tcp.len(), server.udp.len()), (2, 2));
+    for ip in ["127.0.0.1", "[::1]"] {
+        let at: SocketAddr = format!("{ip}:{port}").parse().unwrap();
+        ask(&connect(at), b"ping\n", b"pong\n");
+        assert_eq!(replies_to(&udp(at.ip()), at, &[b"ping"]), [b"pong"]);
     }
 }
 

@@ -23,16 +23,16 @@ fn what_has_been_received_is_answered() {
         let datagrams = udp([127, 0, 0, 1]);
         // Requests and signal are all there before the server runs again.
         server.freeze();
+        for number in 0..50 {
+            datagrams
+                .send_to(format!("ping {number}").as_bytes(), server.udp[0])
+                .unwrap();
+        }
         for (number, mut client) in clients.iter().enumerate() {
             client
                 .write_all(format!("ping {number}\n").repeat(100).as_bytes())
                 .unwrap();
             client.write_all(b"pin").unwrap();
-        }
-        for number in 0..50 {
-            datagrams
-                .send_to(format!("ping {number}").as_bytes(), server.udp[0])
-                .unwrap();
         }
         until("all has arrived", || clients.iter().all(is_acknowledged));
         server.signal(signal);
@@ -160,7 +160,11 @@ fn nobody_who_goes_on_sending_holds_it_up() {
         });
         server.signal(Signal::TERM);
         let start = Instant::now();
-        while server.is_running() && start.elapsed() < GUARD {
+        while server.is_running() {
+            if start.elapsed() > GUARD {
+                // Else the clients would go on for ever.
+                server.signal(Signal::KILL);
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
         stop.store(true, Ordering::Relaxed);

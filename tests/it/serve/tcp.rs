@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use pingpong::server::LINGER_TIMEOUT;
 use socket2::SockRef;
 
 use crate::model;
@@ -156,6 +157,7 @@ fn lingering_ends() {
     let server = Server::start(&["--max-message", "100"]);
     let silent = connect(server.tcp[0]);
     let sending = connect(server.tcp[0]);
+    let start = Instant::now();
     for client in [&silent, &sending] {
         ask(
             client,
@@ -163,11 +165,11 @@ fn lingering_ends() {
             b"error message longer than 100 bytes\n",
         );
     }
-    let start = Instant::now();
     while (&sending).write_all(&[b'x'; 1000]).is_ok() {
         assert!(start.elapsed() < GUARD, "it lingers for ever");
         std::thread::sleep(Duration::from_millis(1));
     }
+    assert!(start.elapsed() >= LINGER_TIMEOUT, "reset while it sends");
     assert_eq!(read_to_end(&silent), b"");
     let it = server.wait_for_report("both are gone", |it| it.count("connections") == 0);
     assert_eq!(it.closed("message_too_long"), 2);
@@ -247,7 +249,9 @@ fn resets_harm_nobody_else() {
     clients.into_iter().for_each(reset);
     server.thaw();
     ask(&steady, b"ping\n", b"pong\n");
-    let it = server.wait_for_report("only one is left", |it| it.count("connections") == 1);
+    let it = server.wait_for_report("only one is left", |it| {
+        it.count("connections") == 1 && it.count("connections_accepted_total") == 151
+    });
     assert!(
         it.closed("reset") >= 25,
         "those that had been answered were reset afterwards"

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -117,7 +117,7 @@ impl Server {
 
     /// What it has logged so far.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.log.lines.lock().unwrap().clone()
+        self.log.lines().clone()
     }
 
     /// Waits for a line that holds `text`, and returns it.
@@ -127,7 +127,7 @@ impl Server {
 
     /// Asks for the counters.
     pub(crate) fn report(&self) -> Report {
-        let from = self.log.lines.lock().unwrap().len();
+        let from = self.log.lines().len();
         self.signal(Signal::USR1);
         // The last of them, and never zero.
         let (to, _) = self.log.wait_for(from, " loop_turns_total ");
@@ -209,9 +209,14 @@ impl Drop for Server {
 }
 
 impl Log {
+    /// The lines, also for the last words of a test that has just failed while it looked at them.
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn follow(&self, stderr: ChildStderr) {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            self.lines.lock().unwrap().push(line);
+            self.lines().push(line);
             self.changed.notify_all();
         }
     }
@@ -219,7 +224,7 @@ impl Log {
     /// Waits for a line at or after `from` that holds `text`; its index and the line.
     fn wait_for(&self, from: usize, text: &str) -> (usize, String) {
         let deadline = Instant::now() + GUARD;
-        let mut lines = self.lines.lock().unwrap();
+        let mut lines = self.lines();
         loop {
             let mut fresh = lines.iter().enumerate().skip(from);
             if let Some((index, line)) = fresh.find(|(_, line)| line.contains(text)) {

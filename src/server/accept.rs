@@ -76,7 +76,7 @@ impl<L: Listener> Acceptor<L> {
                     counters.count_accept_error(AcceptError::Exhausted);
                     self.paused_until = Some(now + RETRY_AFTER);
                     if !std::mem::replace(&mut self.told, true) {
-                        warn!("accept: {error}; connections wait until something is freed");
+                        warn!("accept: {error}; connections wait in the backlog");
                     }
                 }
                 // About that one connection, accept(2): it has left the backlog, the next may be

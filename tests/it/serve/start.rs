@@ -49,7 +49,7 @@ fn help_and_version() {
 #[test]
 fn wrong_command_lines() {
     let rows: &[(&[&str], &str)] = &[
-        (&[], "a command is missing"),
+        (&[], "a command is missing, such as serve"),
         (&["sreve"], "there is no command sreve; did you mean serve?"),
         (
             &["--versoin"],
@@ -63,7 +63,7 @@ fn wrong_command_lines() {
             &["serve", "--frobnicate"],
             "there is no option --frobnicate",
         ),
-        (&["serve", "8888"], "there is no option 8888"),
+        (&["serve", "8888"], "there is no argument 8888"),
         (
             &["serve", "--no-tcp", "--no-udp"],
             "--no-tcp and --no-udp together leave nothing to serve",
@@ -168,7 +168,7 @@ fn an_address_in_use() {
     let told = complaint(&["serve", "--listen", &at.to_string()], 1);
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(told.contains(&format!(
-        " ERROR cannot listen on tcp://{at}: Address already in use"
+        "pingpong: cannot listen on tcp://{at}: Address already in use"
     )));
     assert!(told.contains("choose another port with --listen"), "{told}");
 

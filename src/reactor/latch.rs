@@ -8,7 +8,7 @@
 use std::io;
 
 use super::attempt::{Attempt, attempt};
-use super::kernel::{Readiness, Stream};
+use super::kernel::{ARRIVALS_PER_CALL, Arrivals, Datagrams, Readiness, Stream};
 
 /// A source of events and its latches.
 #[derive(Debug)]
@@ -98,5 +98,21 @@ impl<S: Stream> Latched<S> {
     /// it would block.
     pub fn write(&mut self, bytes: &[u8]) -> Attempt<usize> {
         self.try_write(|stream| stream.write(bytes))
+    }
+}
+
+impl<D: Datagrams> Latched<D> {
+    /// Receives once, as many as there are and fit. recvmmsg(2) comes back with less than it was asked for
+    /// only where nothing more was there, so a short batch says "would block" without a second call. An error
+    /// that cut the batch short has announced itself in the event, as with [`Latched::read`].
+    pub fn receive(&mut self, arrivals: &mut Arrivals) -> Attempt<usize> {
+        let outcome = self.try_read(|socket| socket.receive(arrivals));
+        if let Attempt::Done(count) = outcome
+            && count < ARRIVALS_PER_CALL
+            && !self.short_read_proves_nothing
+        {
+            self.readable = false;
+        }
+        outcome
     }
 }

@@ -64,50 +64,50 @@ impl LoadOptions {
 
 /// The text of `pingpong load --help`.
 pub const HELP: &str = "\
-pingpong load loads a server, checks every reply byte for byte, and measures latency.
+pingpong load loads a server, checks every reply and measures latency.
 
 Usage: pingpong load [options] TARGET
 
-TARGET is HOST, HOST:PORT, :PORT, PORT or [v6]:PORT. Without a port it is 8888, without a
-host localhost.
+TARGET is HOST, HOST:PORT, :PORT, PORT or [v6]:PORT. Without a port it is 8888,
+without a host localhost.
 
 How much:
-  -c N                   connections; over UDP sockets                        [50]
-  -p N                   requests that may wait for replies on each           [1]
-  -s BYTES               length of a ping                                     [64]
-  -d DUR                 how long to measure                                  [10s]
-      --warmup DUR       how long to run before that                          [0s]
-      --rate N           requests a second in all, evenly, whatever comes back:
-                         an open loop; without it the next request of a
-                         connection waits for a reply: a closed loop
-      --find-max PXX=DUR the highest rate at which so many percent of the replies
-                         come in that time, such as p99=1ms; each step of the
-                         search lasts a tenth of -d
-      --timeout DUR      how long to wait for a connection or a reply   [5s; UDP 1s]
+  -c N                  connections; over UDP sockets                       [50]
+  -p N                  requests that may wait for replies on each          [1]
+  -s BYTES              length of a ping                                    [64]
+  -d DUR                how long to measure                                [10s]
+      --warmup DUR      how long to run before that                         [0]
+      --rate N          requests a second in all, evenly, whatever comes
+                        back: an open loop; without it a connection's next
+                        request waits for a reply: a closed loop
+      --find-max GOAL   the highest rate that keeps a goal such as p99=1ms;
+                        each step of the search lasts a tenth of -d
+      --timeout DUR     how long a connection or a reply may take   [5s; UDP 1s]
 
 What:
-      --tcp              over TCP (the default)
-      --udp              over UDP: lost, duplicated and reordered are told apart
-      --send TEXT        the request, in place of a ping: TCP only
-      --expect TEXT      the reply to it, whole
-      --skip-lines N     lines that the server says first                     [0]
+      --tcp             over TCP (the default)
+      --udp             over UDP; lost, duplicated, reordered are told apart
+      --send TEXT       the request, in place of a ping; TCP only
+      --expect TEXT     the whole reply to it
+      --skip-lines N    lines that the server says first                    [0]
 
 Output:
-      --json             one JSON object
-      --hdr FILE         write the percentile distribution (.hgrm)
-  -h, --help             this text
+      --json            one JSON object
+      --hdr FILE        write the percentile distribution (.hgrm)
+  -h, --help            this text
 
 DUR is a number with us, ms, s, m or h; a bare number is seconds.
 TEXT may contain \\r, \\n, \\t, \\0, \\\\ and \\xNN.
-SIGINT ends the run early, with its report.
+SIGINT ends the run early, with its report; a second one does not wait for
+replies.
 
 Try it:
   pingpong load -c 100 -p 16 -d 5s localhost
   pingpong load --rate 10000 --hdr latency.hgrm localhost
   pingpong load --send 'PING\\r\\n' --expect '+PONG\\r\\n' localhost:6379
 
-Exit status: 0 every reply was right; 1 one was wrong, lost (TCP), none came, or a
-connection failed; 2 wrong command line.
+Exit status: 0 every reply was right; 1 one was wrong or (TCP) lost, none came,
+or a connection failed; 2 wrong command line.
 ";
 
 const OPTIONS: [&str; 16] = [

@@ -27,22 +27,28 @@ impl Report {
             None => "closed loop".into(),
             Some(rate_per_s) => format!("open loop of {rate_per_s} requests/s"),
         };
-        writeln!(
+        write!(
             f,
-            "load         {loop_kind}, at most {} waiting on a connection, {} bytes a request",
-            plural(self.pipeline as u64, "request"),
+            "load         {loop_kind}, {} bytes a request",
             self.request_bytes
         )?;
+        if self.run.rate_per_s.is_some() && transport == "udp" {
+            writeln!(f)?;
+        } else {
+            let waiting = plural(self.pipeline as u64, "request");
+            writeln!(f, ", at most {waiting} waiting on a connection")?;
+        }
         let broken_off = if self.is_interrupted {
             ", broken off"
         } else {
             ""
         };
-        let (measured, warmup) = (time(self.figures.measured()), time(nanos(self.run.warmup)));
-        writeln!(
-            f,
-            "time         {measured}{broken_off}, after {warmup} of warm-up"
-        )
+        let warmup = match nanos(self.run.warmup) {
+            0 => "without warm-up".into(),
+            warmup => format!("after {} of warm-up", time(warmup)),
+        };
+        let measured = time(self.figures.measured());
+        writeln!(f, "time         {measured}{broken_off}, {warmup}")
     }
 
     fn write_rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,38 +79,38 @@ impl Report {
     }
 
     fn write_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: &[&Histogram<u64>] = if self.run.rate_per_s.is_some() {
-            writeln!(
-                f,
-                "latency        from intended      from sending     delay of sending"
-            )?;
-            &[
-                &self.figures.latency,
-                &self.figures.uncorrected,
-                &self.figures.send_delay,
-            ]
-        } else {
-            writeln!(f, "latency        from sending")?;
-            &[&self.figures.latency]
+        let figures = &self.figures;
+        let columns: &[(&str, &Histogram<u64>)] = match self.run.rate_per_s {
+            None => &[("from sending", &figures.latency)],
+            Some(_) => &[
+                ("from intended", &figures.latency),
+                ("from sending", &figures.uncorrected),
+                ("sent late by", &figures.send_delay),
+            ],
         };
-        let mut row = |name: &str, value: &dyn Fn(&Histogram<u64>) -> Nanos| {
-            write!(f, "  {name:10}")?;
-            for column in columns {
-                let cell = if column.is_empty() {
-                    "-".into()
-                } else {
-                    time(value(column))
-                };
-                write!(f, " {cell:>14}    ")?;
+        let mut row = |name: &str, cell: &dyn Fn(&str, &Histogram<u64>) -> String| {
+            write!(f, "{name:<12}")?;
+            for (title, histogram) in columns {
+                write!(f, " {:>15}", cell(title, histogram))?;
             }
             writeln!(f)
         };
-        row("min", &|it| it.min())?;
-        row("mean", &|it| rounded(it.mean()))?;
+        let figure = |of: &dyn Fn(&Histogram<u64>) -> Nanos, histogram: &Histogram<u64>| {
+            if histogram.is_empty() {
+                "-".into()
+            } else {
+                time(of(histogram))
+            }
+        };
+        row("latency", &|title, _| title.into())?;
+        row("  min", &|_, it| figure(&Histogram::min, it))?;
+        row("  mean", &|_, it| figure(&|it| rounded(it.mean()), it))?;
         for (name, _, quantile) in QUANTILES {
-            row(name, &|it| it.value_at_quantile(quantile))?;
+            row(&format!("  {name}"), &|_, it| {
+                figure(&|it| it.value_at_quantile(quantile), it)
+            })?;
         }
-        row("max", &|it| it.max())
+        row("  max", &|_, it| figure(&Histogram::max, it))
     }
 
     fn write_errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,8 +5,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use log::{info, warn};
+#[cfg(feature = "load")]
+use pingpong::cli::load::LoadOptions;
 use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
+#[cfg(feature = "load")]
+use pingpong::client::load::session;
 use pingpong::listen::{self, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::server::{Config, Exit, Server};
@@ -21,6 +25,8 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
         Ok(Command::Serve(options)) => serve(&options),
+        #[cfg(feature = "load")]
+        Ok(Command::Load(options)) => load(&options),
         Err(wrong) => fail(USAGE, &format!("{wrong}\nTry 'pingpong --help'.")),
     }
 }
@@ -35,6 +41,33 @@ fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(FAILURE),
+    }
+}
+
+#[cfg(feature = "load")]
+fn load(options: &LoadOptions) -> ExitCode {
+    // Nobody is left to tell if this fails.
+    let tell = |what: &str| drop(writeln!(io::stderr(), "pingpong: {what}"));
+    let report = match session::run(options) {
+        Ok(report) => report,
+        Err(failure) => {
+            tell(&failure);
+            return ExitCode::from(FAILURE);
+        }
+    };
+    if let Some(error) = &report.figures.first_error {
+        tell(error);
+    }
+    let text = if options.json {
+        report.json() + "\n"
+    } else {
+        report.to_string()
+    };
+    let printed = print(&text);
+    if report.is_all_right() {
+        printed
+    } else {
+        ExitCode::from(FAILURE)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line: what was asked for, or what is wrong with how it was asked.
 
+#[cfg(feature = "load")]
+pub mod load;
 pub mod serve;
 pub mod value;
 
@@ -9,6 +11,8 @@ use std::fmt;
 use lexopt::Arg;
 use log::LevelFilter;
 
+#[cfg(feature = "load")]
+use load::LoadOptions;
 use serve::ServeOptions;
 
 /// What to do.
@@ -16,6 +20,9 @@ use serve::ServeOptions;
 pub enum Command {
     /// Serve until a signal comes.
     Serve(ServeOptions),
+    /// Load a server and measure what it does.
+    #[cfg(feature = "load")]
+    Load(Box<LoadOptions>),
     /// Print a text, and that is all.
     Print(String),
 }
@@ -41,9 +48,11 @@ pub const HELP: &str = "\
 pingpong answers ping/pong over TCP and UDP on one port.
 
 Usage: pingpong serve [options]
+       pingpong load [options] TARGET
 
 Commands:
   serve          answer pings, on port 8888 of every address unless told otherwise
+  load           load a server, check every reply, measure latency
   help COMMAND   the options of a command, as COMMAND --help
 
 Options:
@@ -70,11 +79,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
         Some(Arg::Value(command)) => match command.to_str() {
             Some("serve") => serve::parse(parser),
+            #[cfg(feature = "load")]
+            Some("load") => load::parse(parser),
+            #[cfg(not(feature = "load"))]
+            Some("load") => Err(UsageError("this build has no load client".into())),
             Some("help") => help(parser),
             _ => Err(unknown(
                 "command",
                 &command.to_string_lossy(),
-                &["serve", "help"],
+                &["serve", "load", "help"],
             )),
         },
         Some(option) => Err(unknown_option(&option, &["--help", "--version"])),
@@ -85,6 +98,8 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     match parser.next()? {
         None => Ok(Command::Print(HELP.into())),
         Some(Arg::Value(command)) if command == "serve" => Ok(Command::Print(serve::HELP.into())),
+        #[cfg(feature = "load")]
+        Some(Arg::Value(command)) if command == "load" => Ok(Command::Print(load::HELP.into())),
         Some(other) => Err(UsageError(format!(
             "there is no help on {}",
             written(&other)

@@ -65,6 +65,48 @@ fn text(value: OsString) -> Result<String, UsageError> {
         .map_err(|value| UsageError(format!("{} is not UTF-8", value.to_string_lossy())))
 }
 
+/// The next argument, as bytes: `\r`, `\n`, `\t`, `\0`, `\\` and `\xNN` stand for what they do in
+/// most languages.
+///
+/// # Errors
+/// It is missing, empty, or has a backslash with something else behind it.
+pub fn bytes(parser: &mut lexopt::Parser, option: &str) -> Result<Vec<u8>, UsageError> {
+    let text = text(parser.value()?)?;
+    unescape(&text)
+        .filter(|bytes| !bytes.is_empty())
+        .ok_or_else(|| {
+            UsageError(format!(
+                "{option} {text}: it takes a text with the escapes \\r \\n \\t \\0 \\\\ \\xNN"
+            ))
+        })
+}
+
+/// Replaces the escapes; `None` where one is not known.
+#[must_use]
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next()? {
+                b'r' => b'\r',
+                b'n' => b'\n',
+                b't' => b'\t',
+                b'0' => 0,
+                b'\\' => b'\\',
+                b'x' => hex_digit(rest.next()?)? << 4 | hex_digit(rest.next()?)?,
+                _ => return None,
+            },
+            plain => plain,
+        });
+    }
+    Some(bytes)
+}
+
+fn hex_digit(letter: u8) -> Option<u8> {
+    u8::try_from(char::from(letter).to_digit(16)?).ok()
+}
+
 /// Understands a number with `us`, `ms`, `s`, `m` or `h`; a bare number is seconds.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {

@@ -104,11 +104,12 @@ impl<S: Stream> Latched<S> {
 
 impl<D: Datagrams> Latched<D> {
     /// Receives once. Fewer arrivals than there are slots have emptied the socket: recvmmsg(2)
-    /// stops early for nothing else but an error, which the next call returns.
+    /// stops early for nothing else but an error, which has announced itself in the event.
     pub fn receive(&mut self, arrivals: &mut Arrivals) -> Attempt<usize> {
         let outcome = self.try_read(|socket| socket.receive(arrivals));
         if let Attempt::Done(count) = outcome
             && count < ARRIVALS_PER_CALL
+            && !self.short_read_proves_nothing
         {
             self.readable = false;
         }

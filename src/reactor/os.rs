@@ -2,11 +2,17 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream};
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
 use signal_hook::consts::signal::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
@@ -21,6 +27,9 @@ const EVENTS_PER_WAIT: usize = 1024;
 /// The signals' own token: the one that no other source may have.
 pub const SIGNALS: Token = Token(usize::MAX);
 
+/// The timer's own token, as far from any other source's.
+const TIMER: Token = Token(usize::MAX - 1);
+
 /// The kernel that this process runs on.
 pub struct Os {
     poll: Poll,
@@ -28,6 +37,8 @@ pub struct Os {
     signals: Signals,
     /// An event said that signals came; they have not all been told yet.
     signalled: bool,
+    /// Ends sleeps where a millisecond is too coarse.
+    timer: Option<OwnedFd>,
 }
 
 impl Os {
@@ -45,7 +56,41 @@ impl Os {
             events: Events::with_capacity(EVENTS_PER_WAIT),
             signals,
             signalled: false,
+            timer: None,
         })
+    }
+
+    /// The same, with sleeps that end on time. epoll_wait(2) counts in milliseconds, and waits for
+    /// the end of the last: enough for timeouts, far too coarse for a timetable. It costs a call
+    /// for each sleep.
+    ///
+    /// # Errors
+    /// As [`Os::new`], and `timerfd_create(2)`.
+    pub fn with_fine_timer() -> io::Result<Self> {
+        let mut os = Self::new()?;
+        let timer = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        os.register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
+        os.timer = Some(timer);
+        Ok(os)
+    }
+
+    /// Has the timer end a sleep. Each time that it goes off is an edge of its own, so nobody has
+    /// to read it.
+    fn sleep_by_timer(&self, timeout: Duration) -> io::Result<bool> {
+        let Some(timer) = &self.timer else {
+            return Ok(false);
+        };
+        // Zero would stop the timer.
+        let timeout = timeout.max(Duration::from_nanos(1));
+        let timer_spec = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: Timespec::try_from(timeout).map_err(io::Error::other)?,
+        };
+        timerfd_settime(timer, TimerfdTimerFlags::empty(), &timer_spec)?;
+        Ok(true)
     }
 
     /// Once: what is registered is never changed.
@@ -86,6 +131,10 @@ impl Kernel for Os {
         timeout: Option<Duration>,
         mut raise: impl FnMut(Token, Readiness),
     ) -> io::Result<()> {
+        let timeout = match timeout {
+            Some(sleep) if !sleep.is_zero() && self.sleep_by_timer(sleep)? => None,
+            timeout => timeout,
+        };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if is_interrupted(&error) => return Ok(()),
             outcome => outcome?,
@@ -93,6 +142,7 @@ impl Kernel for Os {
         for event in &self.events {
             match Token(event.token().0) {
                 SIGNALS => self.signalled = true,
+                TIMER => {}
                 token => raise(token, flags(event).into()),
             }
         }

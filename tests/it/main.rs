@@ -12,6 +12,8 @@
 
 mod bucket;
 mod deadlines;
+#[cfg(feature = "load")]
+mod load;
 mod model;
 mod protocol;
 mod run_queue;

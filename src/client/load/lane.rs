@@ -1,0 +1,206 @@
+//! A lane: a connection, or over UDP a socket, with requests of its own that are counted one by
+//! one.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::figures::{Figures, LaneEnd};
+use super::ledger::Stamp;
+use super::schedule::{Nanos, Schedule};
+use super::script::Script;
+use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Token};
+use crate::state::State;
+
+/// How much one read fetches, and how much one write is offered, unless one message is longer.
+pub const WINDOW_BYTES: usize = 64 * 1024;
+
+/// What makes a lane send.
+#[derive(Clone, Copy, Debug)]
+pub enum Sending {
+    /// Nothing does.
+    Not,
+    /// Room for another request in its pipeline.
+    ClosedLoop,
+    /// The timetable, and room.
+    OpenLoop(Schedule),
+}
+
+/// What a lane needs for a turn of work and shares with all others.
+#[derive(Debug)]
+pub struct Bench {
+    /// What to send, and what has to come back.
+    pub script: Script,
+    /// What makes lanes send.
+    pub sending: Sending,
+    /// What happened.
+    pub figures: Figures,
+    /// How many requests wait for their replies, on all lanes.
+    pub waiting: usize,
+    /// How many requests of the timetable are due and have not left, on all lanes.
+    pub behind: u64,
+    /// What streams are read into.
+    pub window: Box<[u8]>,
+    /// What is written from.
+    pub outgoing: Vec<u8>,
+    /// What datagrams are received into.
+    pub arrivals: Arrivals,
+}
+
+impl Bench {
+    /// A bench with its buffers, of which the kernel backs only what is used.
+    ///
+    /// # Errors
+    /// There is no memory for the histograms.
+    pub fn new(script: Script) -> io::Result<Self> {
+        Ok(Self {
+            outgoing: Vec::with_capacity(WINDOW_BYTES.max(script.request_bytes())),
+            script,
+            sending: Sending::Not,
+            figures: Figures::new()?,
+            waiting: 0,
+            behind: 0,
+            window: vec![0; WINDOW_BYTES].into_boxed_slice(),
+            arrivals: Arrivals::default(),
+        })
+    }
+
+    /// A lane is given up, for a reason that is kept in words if it is the first.
+    pub fn lane_ended(&mut self, end: LaneEnd, words: impl FnOnce() -> String) {
+        self.figures.lane_ended(end);
+        self.figures.note(words);
+    }
+}
+
+/// Which of the run's requests are a lane's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quota {
+    /// The lane's place on the timetable.
+    place: usize,
+    /// How many of its requests the timetable has called for.
+    due: u64,
+    /// How many of them have left.
+    begun: u64,
+}
+
+impl Quota {
+    /// A run begins.
+    #[must_use]
+    pub const fn new(place: usize) -> Self {
+        Self {
+            place,
+            due: 0,
+            begun: 0,
+        }
+    }
+
+    /// The timetable calls for one more request.
+    pub fn call(&mut self) {
+        self.due += 1;
+    }
+
+    /// How many requests the timetable has called for that have not left.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.due - self.begun.min(self.due)
+    }
+
+    /// How many requests may leave now, while `waiting` wait of at most `waiting_max`.
+    #[must_use]
+    pub fn room(&self, sending: Sending, waiting: usize, waiting_max: usize) -> usize {
+        let room = waiting_max.saturating_sub(waiting);
+        match sending {
+            Sending::Not => 0,
+            Sending::ClosedLoop => room,
+            Sending::OpenLoop(_) => room.min(usize::try_from(self.unsent()).unwrap_or(usize::MAX)),
+        }
+    }
+
+    /// The next request leaves now. When was it meant to?
+    pub fn take(&mut self, bench: &mut Bench, now: Nanos) -> Stamp {
+        let intended = match bench.sending {
+            Sending::OpenLoop(schedule) => {
+                bench.behind = bench.behind.saturating_sub(1);
+                schedule.at_lane(self.place, self.begun).min(now)
+            }
+            Sending::Not | Sending::ClosedLoop => now,
+        };
+        self.begun += 1;
+        bench.waiting += 1;
+        let stamp = Stamp {
+            intended,
+            sent: now,
+        };
+        bench.figures.sent(stamp);
+        stamp
+    }
+}
+
+/// What a turn's work came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// There may be more to do.
+    pub more: bool,
+    /// The first of its requests began to wait: the deadline for replies begins anew.
+    pub began_to_wait: bool,
+}
+
+/// A lane, on some kernel.
+pub trait Lane<K: Kernel>: Sized {
+    /// Replies to all that was sent are owed: a stream loses nothing.
+    const LOSES_NOTHING: bool;
+
+    /// Begins to connect, and asks for events.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    fn open(kernel: &mut K, opening: Opening) -> io::Result<Self>;
+
+    /// Takes note of an event.
+    fn raise(&mut self, ready: Readiness);
+
+    /// Where it stands.
+    fn state(&self) -> State;
+
+    /// It is connected, and the peer listens.
+    fn is_ready(&self) -> bool;
+
+    /// It has been ready, and may have ended since.
+    fn was_ready(&self) -> bool;
+
+    /// How many of its requests wait for their replies.
+    fn waiting(&self) -> usize;
+
+    /// Which requests are its own.
+    fn quota(&mut self) -> &mut Quota;
+
+    /// Does what the latches allow. `clock` is read once for each batch of replies, right behind
+    /// the call that brought it and ahead of the call that sends the next requests: one reading for
+    /// a whole turn would make each lane's latency longer by the work for all lanes before it.
+    fn work(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> Work;
+
+    /// It has taken too long to get ready.
+    fn opening_expired(&mut self, bench: &mut Bench);
+
+    /// Requests sent before `before` have no more reply to hope for. Says how many those are; a
+    /// stream ends with them.
+    fn give_up(&mut self, before: Nanos) -> usize;
+}
+
+/// How to open a lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Which of all lanes it is.
+    pub number: usize,
+    /// What names it in events.
+    pub token: Token,
+    /// To whom.
+    pub peer: SocketAddr,
+    /// Find out whether anybody answers there before the run begins; streams always do.
+    pub probe: bool,
+    /// How many of its requests it has to remember, at least.
+    pub remembered: usize,
+    /// How many of its requests may wait for replies.
+    pub waiting_max: usize,
+    /// How many lines the peer says before it listens.
+    pub skip_lines: u32,
+}

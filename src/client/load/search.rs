@@ -1,0 +1,117 @@
+//! `--find-max`: the highest rate that keeps a promise about latency. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::figures::Figures;
+use super::schedule::Nanos;
+use crate::cli::value::parse_duration;
+
+/// The first rate that is tried.
+const FIRST_PER_S: u64 = 1000;
+/// The highest.
+pub const RATE_MAX_PER_S: u64 = 1_000_000_000;
+/// The search ends when the rates that keep and break the promise are as near as one part in so
+/// many.
+const NEARNESS: u64 = 50;
+/// And after so many steps, whatever has come of it.
+const STEPS_MAX: u32 = 40;
+
+/// So many of a hundred requests get their reply within a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Promise {
+    /// Of a hundred.
+    pub percentile: f64,
+    /// The time, from the intended send time.
+    pub latency_ns: Nanos,
+}
+
+impl Promise {
+    /// Says whether a run kept it. A request that was due and had no reply did not.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub fn is_kept_by(&self, figures: &Figures) -> bool {
+        let in_time = figures.latency.count_between(0, self.latency_ns);
+        let all = figures.due.max(figures.requests);
+        figures.wrong == 0 && all > 0 && in_time as f64 >= self.percentile / 100.0 * all as f64
+    }
+}
+
+impl FromStr for Promise {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let understood = text.split_once('=').and_then(|(percentile, latency)| {
+            let percentile: f64 = match percentile {
+                "max" => 100.0,
+                _ => percentile.strip_prefix('p')?.parse().ok()?,
+            };
+            let latency_ns = Nanos::try_from(parse_duration(latency)?.as_nanos()).ok()?;
+            let is_right = percentile > 0.0 && percentile <= 100.0 && latency_ns > 0;
+            is_right.then_some(Self {
+                percentile,
+                latency_ns,
+            })
+        });
+        understood.ok_or_else(|| "it takes a percentile and a latency, such as p99=1ms".into())
+    }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let latency = super::report::time(self.latency_ns);
+        write!(f, "p{} within {latency}", self.percentile)
+    }
+}
+
+/// Doubles the rate until the promise breaks, then halves the distance.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Search {
+    /// The highest rate that has kept it.
+    kept_per_s: u64,
+    /// The lowest rate that has broken it.
+    broken_per_s: Option<u64>,
+    steps: u32,
+}
+
+impl Search {
+    /// The rate to try next; `None` when the answer is known.
+    #[must_use]
+    pub fn next(&self) -> Option<u64> {
+        let Self {
+            kept_per_s,
+            broken_per_s,
+            steps,
+        } = *self;
+        if steps >= STEPS_MAX {
+            return None;
+        }
+        match broken_per_s {
+            None if kept_per_s >= RATE_MAX_PER_S => None,
+            None => Some((kept_per_s * 2).clamp(FIRST_PER_S, RATE_MAX_PER_S)),
+            Some(broken) => {
+                let distance = broken.saturating_sub(kept_per_s);
+                (distance > (kept_per_s / NEARNESS).max(1)).then_some(kept_per_s + distance / 2)
+            }
+        }
+    }
+
+    /// What came of trying a rate.
+    pub fn tell(&mut self, rate_per_s: u64, is_kept: bool) {
+        self.steps += 1;
+        if is_kept {
+            self.kept_per_s = self.kept_per_s.max(rate_per_s);
+        } else {
+            self.broken_per_s = Some(
+                self.broken_per_s
+                    .map_or(rate_per_s, |it| it.min(rate_per_s)),
+            );
+        }
+    }
+
+    /// The answer; 0 if no rate has kept it.
+    #[must_use]
+    pub fn highest_per_s(&self) -> u64 {
+        self.kept_per_s
+    }
+}

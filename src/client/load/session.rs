@@ -1,0 +1,203 @@
+//! `pingpong load` from the resolved target to the report: what is done once, and the runs in
+//! between.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::figures::Figures;
+use super::flow::FlowLane;
+use super::lane::Lane;
+use super::report::{Found, Report, time};
+use super::search::{Promise, RATE_MAX_PER_S, Search};
+use super::stream::StreamLane;
+use super::watch::{Cost, Terminal};
+use super::{Load, Opened, Plan, Run, hgrm};
+use crate::cli::load::LoadOptions;
+use crate::limits;
+use crate::reactor::kernel::Kernel;
+use crate::reactor::os::Os;
+
+/// A step of a search lasts so many times less than the run.
+const STEPS_PER_RUN: u32 = 10;
+/// And each begins with so many times less than that, which does not count.
+const WARMUPS_PER_STEP: u32 = 5;
+
+/// How often a rate that was found is lowered when it does not last for a whole run, and to how
+/// many hundredths.
+const LOWERED_MAX: u32 = 4;
+const LOWER_TO_PERCENT: u64 = 95;
+
+/// Does all of it.
+///
+/// # Errors
+/// It could not begin or go on, in words for people.
+pub fn run(options: &LoadOptions) -> Result<Report, String> {
+    let addresses = options
+        .target
+        .resolve()
+        .map_err(|error| format!("{}: {error}", options.target))?;
+    let room = limits::connections_within_nofile(0);
+    if options.connections > room {
+        return Err(format!(
+            "{} connections, but the limit on open files leaves room for {room}: see ulimit -n",
+            options.connections
+        ));
+    }
+    let cannot_write = |path: &Path, error| format!("cannot write {}: {error}", path.display());
+    let hdr = options.hdr.as_deref().map(|path| {
+        let file = File::create(path).map_err(|error| cannot_write(path, error))?;
+        Ok::<_, String>((file, path))
+    });
+    let hdr = hdr.transpose()?;
+    let measured = if options.udp {
+        measure::<FlowLane<<Os as Kernel>::Datagrams>>(options, addresses)
+    } else {
+        measure::<StreamLane<<Os as Kernel>::Stream>>(options, addresses)
+    };
+    let report = measured.map_err(|error| format!("cannot go on: {error}"))?;
+    if let Some((mut file, path)) = hdr {
+        file.write_all(hgrm::percentile_distribution(&report.figures.latency).as_bytes())
+            .map_err(|error| cannot_write(path, error))?;
+    }
+    Ok(report)
+}
+
+fn measure<L: Lane<Os>>(options: &LoadOptions, addresses: Vec<SocketAddr>) -> io::Result<Report> {
+    let rate_max_per_s = match options.find_max {
+        Some(_) => Some(RATE_MAX_PER_S),
+        None => options.rate_per_s,
+    };
+    let kernel = match rate_max_per_s {
+        Some(_) => Os::with_fine_timer()?,
+        None => Os::new()?,
+    };
+    let plan = Plan {
+        script: options.script.clone(),
+        addresses,
+        lanes: options.connections,
+        pipeline: options.pipeline,
+        skip_lines: options.skip_lines,
+        timeout: options.timeout(),
+        rate_max_per_s,
+    };
+    let mut load = Load::<Os, L>::new(kernel, plan)?;
+    let opened = load.open()?;
+    let run = Run {
+        rate_per_s: options.rate_per_s,
+        warmup: options.warmup,
+        duration: options.duration,
+        catch_up: true,
+    };
+    let (run, (figures, cost), found) = match options.find_max {
+        None => (run, one_run(&mut load, run, "load")?, None),
+        Some(promise) => find_max(&mut load, promise, run)?,
+    };
+    let is_interrupted = load.is_stopped();
+    Ok(report(
+        options,
+        opened,
+        run,
+        figures,
+        cost,
+        is_interrupted,
+        found,
+    ))
+}
+
+fn report(
+    options: &LoadOptions,
+    opened: Opened,
+    run: Run,
+    figures: Figures,
+    cost: Cost,
+    is_interrupted: bool,
+    found: Option<Found>,
+) -> Report {
+    Report {
+        target: options.target.to_string(),
+        transport: if options.udp { "udp" } else { "tcp" },
+        connections: options.connections,
+        opened,
+        pipeline: options.pipeline,
+        request_bytes: options.script.request_bytes(),
+        reply_bytes: options.script.reply_bytes(),
+        run,
+        figures,
+        cost,
+        is_interrupted,
+        found,
+    }
+}
+
+fn one_run<L: Lane<Os>>(
+    load: &mut Load<Os, L>,
+    run: Run,
+    name: &str,
+) -> io::Result<(Figures, Cost)> {
+    let mut terminal = Terminal::new(name);
+    let figures = load.run(run, &mut terminal)?;
+    Ok((figures, terminal.cost()))
+}
+
+/// Short runs until the rate is known, then a whole one to see whether it lasts.
+fn find_max<L: Lane<Os>>(
+    load: &mut Load<Os, L>,
+    promise: Promise,
+    run: Run,
+) -> io::Result<(Run, (Figures, Cost), Option<Found>)> {
+    let step = run.duration / STEPS_PER_RUN;
+    let mut search = Search::default();
+    while let Some(rate_per_s) = search.next().filter(|_| may_go_on(load)) {
+        let short = Run {
+            rate_per_s: Some(rate_per_s),
+            warmup: step / WARMUPS_PER_STEP,
+            duration: step,
+            catch_up: false,
+        };
+        let (figures, _) = one_run(load, short, &format!("{rate_per_s} requests/s"))?;
+        if load.is_stopped() {
+            break;
+        }
+        let is_kept = promise.is_kept_by(&figures);
+        tell_step(rate_per_s, promise, is_kept, &figures);
+        search.tell(rate_per_s, is_kept);
+    }
+    let mut lowered = 0;
+    let mut rate_per_s = search.highest_per_s().max(1);
+    loop {
+        let whole = Run {
+            rate_per_s: Some(rate_per_s),
+            ..run
+        };
+        let measured = one_run(load, whole, &format!("{rate_per_s} requests/s"))?;
+        let is_kept = promise.is_kept_by(&measured.0);
+        tell_step(rate_per_s, promise, is_kept, &measured.0);
+        if is_kept || lowered == LOWERED_MAX || search.highest_per_s() == 0 || !may_go_on(load) {
+            let found = Found {
+                promise: promise.to_string(),
+                rate_per_s: is_kept.then_some(rate_per_s),
+            };
+            return Ok((whole, measured, Some(found)));
+        }
+        lowered += 1;
+        rate_per_s = (rate_per_s * LOWER_TO_PERCENT / 100).max(1);
+    }
+}
+
+fn may_go_on<L: Lane<Os>>(load: &Load<Os, L>) -> bool {
+    !load.is_stopped() && load.live() > 0
+}
+
+fn tell_step(rate_per_s: u64, promise: Promise, is_kept: bool, figures: &Figures) {
+    let latency = time(figures.latency.value_at_percentile(promise.percentile));
+    let replies_per_s = figures.per_second(figures.replies_in_time);
+    let verdict = if is_kept { "kept" } else { "broken" };
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(
+        io::stderr(),
+        "{rate_per_s:>10} requests/s: {replies_per_s:.0} replies/s, p{} {latency}: {verdict}",
+        promise.percentile
+    );
+}

@@ -1,0 +1,320 @@
+//! A TCP lane: requests in one write, replies in one read, and no buffer of its own.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+
+use memchr::memchr;
+
+use super::figures::LaneEnd;
+use super::lane::{Bench, Lane, Opening, Quota, WINDOW_BYTES, Work};
+use super::ledger::Stamp;
+use super::schedule::Nanos;
+use super::script::Number;
+use crate::reactor::attempt::Attempt;
+use crate::reactor::kernel::{Kernel, Readiness, Stream};
+use crate::reactor::latch::Latched;
+use crate::state::{Event, State};
+
+/// How much of a wrong reply is shown.
+const SHOWN_BYTES: usize = 64;
+
+/// A place in a row of messages of one length.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    message: u64,
+    offset: usize,
+}
+
+impl Place {
+    fn advance(&mut self, by: usize, message_bytes: usize) {
+        let offset = self.offset + by;
+        self.message += (offset / message_bytes) as u64;
+        self.offset = offset % message_bytes;
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct StreamLane<S> {
+    stream: Latched<S>,
+    state: State,
+    number: usize,
+    peer: SocketAddr,
+    quota: Quota,
+    waiting_max: usize,
+    /// How many lines of greeting are still to come.
+    skip_lines: u32,
+    was_ready: bool,
+    /// How many requests have begun to leave, since it was connected.
+    begun: u64,
+    /// The byte that is written next.
+    outgoing: Place,
+    /// The byte that is awaited next.
+    awaited: Place,
+    /// The requests that wait for their replies, in order.
+    stamps: VecDeque<Stamp>,
+}
+
+impl<K: Kernel> Lane<K> for StreamLane<K::Stream> {
+    const LOSES_NOTHING: bool = true;
+
+    fn open(kernel: &mut K, opening: Opening) -> io::Result<Self> {
+        let mut stream = kernel.connect(opening.peer)?;
+        kernel.register_stream(&mut stream, opening.token)?;
+        Ok(Self {
+            stream: Latched::new(stream),
+            state: State::Connecting,
+            number: opening.number,
+            peer: opening.peer,
+            quota: Quota::default(),
+            waiting_max: opening.waiting_max,
+            skip_lines: opening.skip_lines,
+            was_ready: false,
+            begun: 0,
+            outgoing: Place::default(),
+            awaited: Place::default(),
+            stamps: VecDeque::with_capacity(opening.waiting_max),
+        })
+    }
+
+    fn raise(&mut self, ready: Readiness) {
+        self.stream.raise(ready);
+    }
+
+    fn state(&self) -> State {
+        self.state
+    }
+
+    fn is_ready(&self) -> bool {
+        self.state == State::Open && self.skip_lines == 0
+    }
+
+    fn was_ready(&self) -> bool {
+        self.was_ready
+    }
+
+    fn waiting(&self) -> usize {
+        self.stamps.len()
+    }
+
+    fn quota(&mut self) -> &mut Quota {
+        &mut self.quota
+    }
+
+    fn work(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> Work {
+        if self.state == State::Connecting {
+            self.connect(bench);
+        }
+        if self.state == State::Open {
+            self.receive(bench, clock);
+        }
+        if self.is_open_to_requests() {
+            self.was_ready = true;
+            self.send(bench, clock);
+        }
+        Work {
+            more: self.state == State::Open && self.stream.is_readable(),
+            began_to_wait: false,
+        }
+    }
+
+    fn opening_expired(&mut self, bench: &mut Bench) {
+        let missing = match self.state {
+            State::Connecting => "no connection in time",
+            _ => "no greeting in time",
+        };
+        let peer = self.peer;
+        bench.lane_ended(LaneEnd::NotConnected, || format!("{peer}: {missing}"));
+        self.step(Event::Expired);
+    }
+
+    /// Replies come in order: without the first there is none behind it.
+    fn give_up(&mut self, before: Nanos) -> usize {
+        match self.stamps.front() {
+            Some(oldest) if oldest.sent < before => {
+                self.step(Event::Expired);
+                let given_up = self.stamps.len();
+                self.stamps.clear();
+                given_up
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl<S: Stream> StreamLane<S> {
+    fn is_open_to_requests(&self) -> bool {
+        self.state == State::Open && self.skip_lines == 0
+    }
+
+    fn connect(&mut self, bench: &mut Bench) {
+        match self.stream.try_write(Stream::connected) {
+            Attempt::Done(()) => self.step(Event::Connected),
+            Attempt::Blocked => {}
+            Attempt::Failed(error) => {
+                let peer = self.peer;
+                bench.lane_ended(LaneEnd::NotConnected, || {
+                    format!("{peer}: cannot connect: {error}")
+                });
+                self.step(Event::Failed);
+            }
+        }
+    }
+
+    /// Reads once, and holds what came against what was to come.
+    fn receive(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) {
+        if !self.stream.is_readable() {
+            return;
+        }
+        match self.stream.read(&mut bench.window) {
+            Attempt::Done(0) => {
+                self.ended(bench, "closed by the peer");
+                self.step(Event::PeerClosed);
+                self.step(Event::Flushed);
+            }
+            Attempt::Done(len) => {
+                let skipped_len = self.skip_greeting(bench.window.get(..len).unwrap_or_default());
+                self.check(bench, skipped_len, len, clock());
+            }
+            Attempt::Blocked => {}
+            Attempt::Failed(error) => self.fail(bench, &error),
+        }
+    }
+
+    /// Says how many of the bytes are greeting.
+    fn skip_greeting(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while self.skip_lines > 0 {
+            let Some(end) = memchr(b'\n', rest) else {
+                return bytes.len();
+            };
+            self.skip_lines -= 1;
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+        bytes.len() - rest.len()
+    }
+
+    fn check(&mut self, bench: &mut Bench, from: usize, to: usize, now: Nanos) {
+        let Bench {
+            script,
+            window,
+            figures,
+            waiting,
+            ..
+        } = bench;
+        let reply_bytes = script.reply_bytes();
+        let mut rest = window.get(from..to).unwrap_or_default();
+        while !rest.is_empty() {
+            let number = Number::new(self.number, self.awaited.message);
+            let expected = &script.reply(number)[self.awaited.offset..];
+            let len = expected.len().min(rest.len());
+            let (Some(stamp), true) = (self.stamps.front(), rest[..len] == expected[..len]) else {
+                let from = to - rest.len();
+                return self.wrong(bench, from, to);
+            };
+            rest = &rest[len..];
+            self.awaited.offset += len;
+            if self.awaited.offset == reply_bytes {
+                figures.answered(*stamp, now);
+                *waiting -= 1;
+                self.stamps.pop_front();
+                self.awaited = Place {
+                    message: self.awaited.message + 1,
+                    offset: 0,
+                };
+            }
+        }
+    }
+
+    /// A byte is not what it has to be. What comes behind it cannot be told apart any more.
+    fn wrong(&mut self, bench: &mut Bench, from: usize, to: usize) {
+        let received = bench.window[from..to.min(from + SHOWN_BYTES)].escape_ascii();
+        let peer = self.peer;
+        let words = if self.stamps.pop_front().is_some() {
+            bench.waiting -= 1;
+            let number = Number::new(self.number, self.awaited.message);
+            let expected = &bench.script.reply(number)[self.awaited.offset..];
+            let expected = expected[..expected.len().min(SHOWN_BYTES)].escape_ascii();
+            format!("{peer}: wrong reply: expected \"{expected}\", got \"{received}\"")
+        } else {
+            format!("{peer}: a reply that nobody asked for: \"{received}\"")
+        };
+        bench.lane_ended(LaneEnd::WrongReply, || words);
+        self.lose_the_rest(bench);
+        self.step(Event::Failed);
+    }
+
+    /// Sends what the quota allows, in one write where the kernel takes it.
+    fn send(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) {
+        let room = self
+            .quota
+            .room(bench.sending, self.stamps.len(), self.waiting_max);
+        if room > 0 {
+            let now = clock();
+            for _ in 0..room {
+                self.stamps.push_back(self.quota.take(bench, now));
+            }
+            self.begun += room as u64;
+        }
+        while self.outgoing.message < self.begun && self.stream.is_writable() {
+            self.encode(bench);
+            let bytes = bench.outgoing.get(self.outgoing.offset..);
+            match self.stream.write(bytes.unwrap_or_default()) {
+                Attempt::Done(len) => self.outgoing.advance(len, bench.script.request_bytes()),
+                Attempt::Blocked => {}
+                Attempt::Failed(error) => return self.fail(bench, &error),
+            }
+        }
+    }
+
+    /// Writes out the requests that leave next, the half-sent one from its beginning.
+    fn encode(&self, bench: &mut Bench) {
+        bench.outgoing.clear();
+        for message in self.outgoing.message..self.begun {
+            let room = WINDOW_BYTES.saturating_sub(bench.outgoing.len());
+            if !bench.outgoing.is_empty() && room < bench.script.request_bytes() {
+                break;
+            }
+            let number = Number::new(self.number, message);
+            bench
+                .outgoing
+                .extend_from_slice(bench.script.request(number));
+        }
+    }
+
+    fn fail(&mut self, bench: &mut Bench, error: &io::Error) {
+        self.ended(bench, &error.to_string());
+        self.step(Event::Failed);
+    }
+
+    /// The connection is over, while requests wait or more were to come.
+    fn ended(&mut self, bench: &mut Bench, why: &str) {
+        let (peer, unanswered) = (self.peer, self.stamps.len());
+        let end = if self.was_ready {
+            LaneEnd::ClosedEarly
+        } else {
+            LaneEnd::NotConnected
+        };
+        bench.lane_ended(end, || {
+            format!("{peer}: {why}, {unanswered} requests unanswered")
+        });
+        self.lose_the_rest(bench);
+    }
+
+    fn lose_the_rest(&mut self, bench: &mut Bench) {
+        bench.figures.lost += self.stamps.len() as u64;
+        bench.waiting -= self.stamps.len();
+        self.stamps.clear();
+    }
+
+    /// The only place in which a lane's state changes.
+    fn step(&mut self, event: Event) {
+        debug_assert!(
+            self.state.on(event).is_some(),
+            "{event} in state {}",
+            self.state
+        );
+        self.state = self.state.on(event).unwrap_or(State::Closed);
+    }
+}

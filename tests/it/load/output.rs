@@ -1,0 +1,322 @@
+//! What it prints: for people, for programs, for plotters, and on a terminal.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pingpong::client::load::figures::Figures;
+use pingpong::client::load::hgrm::percentile_distribution;
+use pingpong::client::load::ledger::Stamp;
+use pingpong::client::load::report::{Found, Report, time};
+use pingpong::client::load::watch::Cost;
+use pingpong::client::load::{Opened, Run};
+use serde_json::Value;
+
+use super::{PROGRAM, Served, finish, load, spawn};
+
+const MS: u64 = 1_000_000;
+
+/// A hundred requests, one a millisecond, each sent a tenth of one late and answered after a
+/// quarter.
+fn report(rate_per_s: Option<u64>) -> Report {
+    let mut figures = Figures::new().unwrap();
+    figures.open_window((0, 100 * MS), rate_per_s.is_some());
+    for request in 0..100 {
+        let intended = request * MS;
+        let stamp = Stamp {
+            intended,
+            sent: intended + MS / 10,
+        };
+        figures.called(intended);
+        figures.sent(stamp);
+        let took = if request < 99 { MS / 4 } else { 10 * MS };
+        figures.answered(stamp, stamp.sent + took);
+    }
+    Report {
+        target: "localhost:8888".into(),
+        transport: "tcp",
+        connections: 2,
+        opened: Opened {
+            ready: 2,
+            took: Duration::from_micros(150),
+            peer: Some("127.0.0.1:8888".parse().unwrap()),
+        },
+        pipeline: 1,
+        request_bytes: 64,
+        reply_bytes: 64,
+        run: Run {
+            rate_per_s,
+            warmup: Duration::ZERO,
+            duration: Duration::from_millis(100),
+            catch_up: true,
+        },
+        figures,
+        cost: Cost {
+            wall: Duration::from_millis(100),
+            cpu: Duration::from_millis(25),
+            waited_for_cpu: Some(Duration::from_micros(42)),
+        },
+        is_interrupted: false,
+        found: None,
+    }
+}
+
+#[track_caller]
+fn golden(text: &str, golden: &str, name: &str) {
+    assert_eq!(
+        text, golden,
+        "tests/it/golden/{name} differs; this is the text now:\n{text}"
+    );
+}
+
+#[test]
+fn the_report_of_a_closed_loop() {
+    let text = report(None).to_string();
+    golden(
+        &text,
+        include_str!("../golden/load-closed.txt"),
+        "load-closed.txt",
+    );
+}
+
+#[test]
+fn the_report_of_an_open_loop_with_trouble() {
+    let mut report = report(Some(1000));
+    report.transport = "udp";
+    report.is_interrupted = true;
+    report.figures.lost = 3;
+    report.figures.duplicated = 2;
+    report.figures.offload.sends = 10;
+    report.figures.offload.super_sends = 9;
+    report.figures.offload.sent = 103;
+    report.found = Some(Found {
+        promise: "p99 within 1.00 ms".into(),
+        rate_per_s: Some(1000),
+    });
+    let text = report.to_string();
+    golden(
+        &text,
+        include_str!("../golden/load-open.txt"),
+        "load-open.txt",
+    );
+}
+
+#[test]
+fn the_percentile_distribution() {
+    let text = percentile_distribution(&report(None).figures.latency);
+    golden(
+        &text,
+        include_str!("../golden/latency.hgrm"),
+        "latency.hgrm",
+    );
+}
+
+#[test]
+fn times_read_well() {
+    assert_eq!(time(0), "0.0 us");
+    assert_eq!(time(12_345), "12.3 us");
+    assert_eq!(time(12_345_678), "12.35 ms");
+    assert_eq!(time(90_000_000_000), "90.00 s");
+}
+
+/// What a program finds by name.
+const KEYS: &[&str] = &[
+    "target",
+    "address",
+    "transport",
+    "mode",
+    "connections_target",
+    "connections",
+    "connect_us",
+    "pipeline",
+    "request_bytes",
+    "reply_bytes",
+    "warmup_s",
+    "duration_s",
+    "rate_target_per_s",
+    "requests",
+    "requests_per_s",
+    "replies",
+    "replies_per_s",
+    "sent_bytes_per_s",
+    "received_bytes_per_s",
+    "latency",
+    "latency_uncorrected",
+    "send_delay",
+    "wrong",
+    "lost",
+    "late",
+    "duplicated",
+    "reordered",
+    "unsent",
+    "abandoned",
+    "not_connected",
+    "closed_early",
+    "send_errors",
+    "strangers",
+    "client",
+    "interrupted",
+    "ok",
+];
+const DISTRIBUTION_KEYS: &[&str] = &[
+    "min_us",
+    "mean_us",
+    "p50_us",
+    "p90_us",
+    "p99_us",
+    "p99_9_us",
+    "p99_99_us",
+    "max_us",
+];
+
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = object
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn sorted<'a>(keys: &[&'a str]) -> Vec<&'a str> {
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn json_has_its_keys_and_its_figures() {
+    let json: Value = serde_json::from_str(&report(Some(1000)).json()).unwrap();
+    assert_eq!(keys(&json), sorted(KEYS));
+    for distribution in ["latency", "latency_uncorrected", "send_delay"] {
+        assert_eq!(keys(&json[distribution]), sorted(DISTRIBUTION_KEYS));
+    }
+    let near = |distribution: &str, micros: f64| {
+        let measured = json[distribution]["p99_us"].as_f64().unwrap();
+        assert!(
+            (measured - micros).abs() < micros / 500.0,
+            "{distribution} {measured}"
+        );
+    };
+    near("latency", 350.0);
+    near("latency_uncorrected", 250.0);
+    near("send_delay", 100.0);
+    assert_eq!(json["replies_per_s"], 990.0);
+    assert_eq!(json["client"]["cpu_share"], 0.25);
+    assert_eq!(json["ok"], true);
+    // In a closed loop there is nothing to correct.
+    let json: Value = serde_json::from_str(&report(None).json()).unwrap();
+    assert_eq!(json["latency"], json["latency_uncorrected"]);
+    assert!(json["rate_target_per_s"].is_null());
+}
+
+#[test]
+fn text_in_json_is_quoted() {
+    let mut report = report(None);
+    report.target = "a\"b\\c\u{1}\u{e9}".into();
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(json["target"], report.target);
+}
+
+#[test]
+fn the_distribution_is_written_to_a_file() {
+    let served = Served::start();
+    let path: PathBuf =
+        std::env::temp_dir().join(format!("pingpong-load-{}.hgrm", std::process::id()));
+    let ran = load(
+        served.address,
+        &format!("-c 2 -d 100ms --rate 1000 --hdr {}", path.display()),
+    );
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.json);
+    let rows: Vec<Vec<f64>> = text
+        .lines()
+        .skip(2)
+        .take_while(|line| !line.starts_with('#'))
+        .map(|line| {
+            line.split_whitespace()
+                .map(|cell| cell.parse().unwrap())
+                .collect()
+        })
+        .collect();
+    let last = rows.last().unwrap();
+    assert_eq!(
+        (last[1].to_string(), last[2].to_string()),
+        ("1".into(), "100".into())
+    );
+    assert!(
+        rows.is_sorted_by(|a, b| a[0] <= b[0] && a[1] <= b[1] && a[2] <= b[2]),
+        "{text}"
+    );
+    assert!(
+        rows.iter().rev().skip(1).all(|row| row.len() == 4),
+        "{text}"
+    );
+    assert!(text.contains("Total count    =          100]"), "{text}");
+    assert!((last[0] - ran.micros("latency", "max_us") / 1e3).abs() < last[0] / 500.0);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_the_run() {
+    let args = [
+        "load",
+        "-d",
+        "1h",
+        "--hdr",
+        "/nowhere/at/all.hgrm",
+        "127.0.0.1:1",
+    ];
+    let output = finish(spawn(&args));
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("cannot write /nowhere/at/all.hgrm"),
+        "{stderr}"
+    );
+}
+
+/// script(1) runs it on a terminal: progress is shown there, and cleared before the report.
+#[test]
+fn progress_is_shown_on_a_terminal() {
+    let served = Served::start();
+    let command = format!("{PROGRAM} load -c 2 -d 700ms {}", served.address);
+    let started = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(child) = started else {
+        eprintln!("skipped: script is not installed");
+        return;
+    };
+    let output = finish(child);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(
+        shown.contains("load [") && shown.contains("s left"),
+        "{shown}"
+    );
+    // The bar is wiped (erase line) before the report begins.
+    let (progress, report) = shown.split_once("target ").unwrap();
+    assert!(
+        progress.rfind("\u{1b}[2K") > progress.rfind("s left"),
+        "{shown:?}"
+    );
+    assert!(!report.contains("s left"), "{report}");
+}
+
+#[test]
+fn no_progress_is_shown_where_there_is_no_terminal() {
+    let served = Served::start();
+    let target = served.address.to_string();
+    let output = finish(spawn(&["load", "-c", "1", "-d", "600ms", &target]));
+    assert_eq!(output.stderr, b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("target       tcp://127.0.0.1:"), "{text}");
+    assert!(text.contains("errors       none"), "{text}");
+}

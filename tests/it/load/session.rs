@@ -1,0 +1,194 @@
+//! Whole sessions: addresses to choose from, searches, signals.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use pingpong::client::load::figures::Figures;
+use pingpong::client::load::flow::FlowLane;
+use pingpong::client::load::lane::Lane;
+use pingpong::client::load::schedule::Nanos;
+use pingpong::client::load::script::Script;
+use pingpong::client::load::stream::StreamLane;
+use pingpong::client::load::watch::Watch;
+use pingpong::client::load::{Load, Opened, Plan, Run};
+use pingpong::reactor::kernel::Kernel;
+use pingpong::reactor::os::Os;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Served, each_line, finish, load, pong, ran, say, spawn, tcp_server};
+
+struct Nobody;
+
+impl Watch for Nobody {
+    fn begin(&mut self) {}
+    fn tick(&mut self, _: &Figures, _: Nanos, _: (Nanos, Nanos)) -> Option<Nanos> {
+        None
+    }
+    fn end(&mut self) {}
+}
+
+type Streams = StreamLane<<Os as Kernel>::Stream>;
+type Flows = FlowLane<<Os as Kernel>::Datagrams>;
+
+fn session<L: Lane<Os>>(addresses: Vec<SocketAddr>, lanes: usize) -> (Opened, Figures) {
+    let plan = Plan {
+        script: Script::pings(64),
+        addresses,
+        lanes,
+        pipeline: 1,
+        skip_lines: 0,
+        timeout: Duration::from_millis(200),
+        rate_max_per_s: None,
+    };
+    let mut load = Load::<Os, L>::new(Os::new().unwrap(), plan).unwrap();
+    let opened = load.open().unwrap();
+    let run = Run {
+        rate_per_s: None,
+        warmup: Duration::ZERO,
+        duration: Duration::from_millis(50),
+        catch_up: true,
+    };
+    (opened, load.run(run, &mut Nobody).unwrap())
+}
+
+fn closed_port() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
+}
+
+#[test]
+fn the_next_address_is_tried_when_the_first_refuses() {
+    let served = Served::start();
+    let (opened, figures) = session::<Streams>(vec![closed_port(), served.address], 200);
+    assert_eq!((opened.ready, opened.peer), (200, Some(served.address)));
+    assert!(figures.is_all_right(true), "{figures:?}");
+    assert_eq!(figures.first_error, None);
+
+    let (opened, figures) = session::<Streams>(vec![closed_port(), closed_port()], 200);
+    assert_eq!((opened.ready, opened.peer), (0, None));
+    assert!(figures.first_error.is_some() && !figures.is_all_right(true));
+}
+
+#[test]
+fn datagrams_go_to_the_first_address_that_answers() {
+    let served = Served::start();
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let silent_at = silent.local_addr().unwrap();
+    let (opened, figures) = session::<Flows>(vec![silent_at, served.address], 3);
+    assert_eq!((opened.ready, opened.peer), (3, Some(served.address)));
+    assert!(figures.is_all_right(false), "{figures:?}");
+
+    // Silence proves nothing: the first is as good as any, and the run will tell.
+    let (opened, figures) = session::<Flows>(vec![silent_at, silent_at], 3);
+    assert_eq!((opened.ready, opened.peer), (3, Some(silent_at)));
+    assert_eq!((figures.replies, figures.lost), (0, 3));
+}
+
+#[test]
+fn a_name_with_several_addresses_is_reached() {
+    // On most hosts localhost is ::1 and 127.0.0.1; the server is on the second only.
+    let served = Served::start();
+    let port = served.address.port().to_string();
+    for args in [&["-c", "2"][..], &["-c", "2", "--udp"]] {
+        let fixed = ["load", "--json", "-d", "100ms"];
+        let target = [port.as_str()];
+        let ran = ran(&finish(spawn(&[&fixed[..], args, &target[..]].concat())));
+        assert_eq!(ran.code, 0, "{} {}", ran.json, ran.stderr);
+    }
+}
+
+#[test]
+fn the_warmup_does_not_count() {
+    let address = tcp_server(|stream| each_line(stream, |_, line, peer| say(peer, &pong(line))));
+    let ran = load(address, "-c 1 --rate 200 --warmup 250ms -d 500ms");
+    assert_eq!((ran.code, ran.count("requests")), (0, 100), "{}", ran.json);
+}
+
+#[test]
+fn the_search_for_the_highest_rate_ends() {
+    let served = Served::start();
+    let ran = load(served.address, "-c 10 -d 1s --find-max p50=10s");
+    let found = &ran.json["find_max"];
+    assert_eq!(found["promise"], "p50 within 10.00 s");
+    assert_eq!(ran.code == 0, found["rate_per_s"].is_u64(), "{}", ran.json);
+    let steps = ran
+        .stderr
+        .lines()
+        .filter(|line| line.contains(" requests/s: "));
+    assert!((2..=45).contains(&steps.count()), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("p50 ") && ran.stderr.contains(": kept"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_promise_that_nobody_keeps_is_told() {
+    let silent = tcp_server(|stream| each_line(stream, |_, _, _| true));
+    let ran = load(silent, "-c 2 -d 1s --timeout 100ms --find-max p99=1s");
+    assert_eq!(ran.code, 1);
+    assert!(ran.json["find_max"]["rate_per_s"].is_null(), "{}", ran.json);
+    assert!(ran.stderr.contains(": broken"), "{}", ran.stderr);
+}
+
+/// The first signal ends the run with its report; what is on its way is still waited for.
+#[test]
+fn a_signal_ends_the_run_with_its_report() {
+    let (sender, asked) = mpsc::channel();
+    let address = tcp_server(move |stream| {
+        let sender = sender.clone();
+        each_line(stream, |_, line, peer| {
+            let _ = sender.send(());
+            say(peer, &pong(line))
+        });
+    });
+    let target = address.to_string();
+    let child = spawn(&["load", "--json", "-c", "2", "-d", "1h", target.as_str()]);
+    asked.recv_timeout(super::GUARD).unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let ran = ran(&finish(child));
+    assert_eq!(ran.code, 0, "{} {}", ran.json, ran.stderr);
+    assert_eq!(ran.json["interrupted"], true);
+    assert_eq!(ran.count("lost") + ran.count("abandoned"), 0);
+    assert!(ran.json["duration_s"].as_f64().unwrap() < 3600.0);
+}
+
+/// A second one does not wait for replies, and does not call them lost.
+#[test]
+fn a_second_signal_ends_the_wait() {
+    let (sender, asked) = mpsc::channel();
+    let address = tcp_server(move |stream| {
+        let sender = sender.clone();
+        each_line(stream, |_, _, _| sender.send(()).is_ok());
+    });
+    let target = address.to_string();
+    let args = [
+        "load",
+        "--json",
+        "-c",
+        "1",
+        "-d",
+        "1h",
+        "--timeout",
+        "1h",
+        target.as_str(),
+    ];
+    let child = spawn(&args);
+    asked.recv_timeout(super::GUARD).unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    // Signals of one kind that come before the first is taken are one: say it until it is heard.
+    let teller = std::thread::spawn(move || {
+        while kill_process(pid, Signal::INT).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let ran = ran(&finish(child));
+    teller.join().unwrap();
+    assert_eq!(
+        (ran.code, ran.count("lost"), ran.count("abandoned")),
+        (1, 0, 1)
+    );
+}

@@ -2,39 +2,55 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::model;
 use crate::support::client::{ask, assert_same, connect, read_to_end, replies_to, udp};
 use crate::support::server::Server;
+use crate::support::until;
 
-/// How many pings a quiet client gets answered while a flood goes on.
+/// How many pings a quiet client gets answered while a flood goes on, and how often each flood
+/// comes meanwhile, at least.
 const QUIET_PINGS: usize = 300;
+const ROUNDS: usize = 3;
 
-/// Runs floods until a quiet client has had its pongs.
-fn beside(server: SocketAddr, floods: &[&(dyn Fn() + Sync)]) {
-    struct StopOnDrop<'a>(&'a AtomicBool);
-    impl Drop for StopOnDrop<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
+/// Stops the floods when it goes, also because the quiet client has failed: else they would never
+/// end.
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Runs floods beside a quiet client.
+fn beside(server: SocketAddr, floods: &[&(dyn Fn() + Sync)]) {
     let stop = AtomicBool::new(false);
+    let rounds: Vec<_> = floods.iter().map(|_| AtomicUsize::new(0)).collect();
     std::thread::scope(|scope| {
-        // Also when the quiet client fails: else the floods never end.
-        let stop_floods = StopOnDrop(&stop);
-        for flood in floods {
-            scope.spawn(|| {
+        let _stop_floods = StopOnDrop(&stop);
+        for (flood, rounds) in floods.iter().zip(&rounds) {
+            let stop = &stop;
+            scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     flood();
+                    rounds.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
         let quiet = connect(server);
-        for _ in 0..QUIET_PINGS {
-            ask(&quiet, b"ping\n", b"pong\n");
-        }
-        drop(stop_floods);
+        let mut pings = 0;
+        until("the floods have come", || {
+            for _ in 0..QUIET_PINGS / 10 {
+                ask(&quiet, b"ping\n", b"pong\n");
+            }
+            pings += QUIET_PINGS / 10;
+            pings >= QUIET_PINGS
+                && rounds
+                    .iter()
+                    .all(|rounds| rounds.load(Ordering::Relaxed) >= ROUNDS)
+        });
     });
 }
 

@@ -137,7 +137,7 @@ fn no_time_at_all_is_time_enough_to_stop() {
 /// Pipeliners and a flood of datagrams, flat out through the whole of the drain.
 #[test]
 fn nobody_who_goes_on_sending_holds_it_up() {
-    let mut server = Server::start(&["--drain-timeout", "1s"]);
+    let mut server = Server::start(&["-v", "--drain-timeout", "3s"]);
     let (at, udp_at) = (server.tcp[0], server.udp[0]);
     let stop = AtomicBool::new(false);
     let code = std::thread::scope(|scope| {
@@ -171,6 +171,18 @@ fn nobody_who_goes_on_sending_holds_it_up() {
         server.wait_for_exit()
     });
     assert_eq!(code, Some(0));
+    // They were read from no more when half of the time was over, so that their replies could leave
+    // in the other.
+    let closed = |reason: &str| {
+        let reason = format!(" closed: {reason}");
+        server
+            .lines()
+            .iter()
+            .filter(|line| line.ends_with(&reason))
+            .count()
+    };
+    until("both ends are told", || closed("drained") == 2);
+    assert_eq!(closed("drain_timeout"), 0);
 }
 
 #[test]

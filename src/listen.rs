@@ -9,6 +9,7 @@ use mio::net::TcpListener;
 
 use crate::address::Address;
 use crate::reactor::bind::{self, BindOptions};
+use crate::reactor::kernel::Datagrams;
 use crate::reactor::os::OsDatagrams;
 
 /// How many ports are tried for port 0: the one that is free for TCP may be taken for UDP.

@@ -1,5 +1,6 @@
 //! The real kernel: mio's poll, its sockets, quinn-udp's batches, signal-hook's signals.
 
+use std::ffi::c_int;
 use std::io::{self, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use signal_hook::consts::signal::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::signal::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
 use super::attempt::{is_interrupted, still_connecting};
@@ -34,13 +35,26 @@ pub struct Os {
 }
 
 impl Os {
-    /// Opens the poll, and takes over SIGTERM, SIGINT and SIGUSR1.
+    /// Opens the poll, and takes over a server's signals: SIGTERM, SIGINT and SIGUSR1. SIGQUIT stays what it
+    /// is: the way to a core dump of one that hangs.
     ///
     /// # Errors
     /// `epoll_create1(2)`, `socketpair(2)` or `sigaction(2)` failed.
     pub fn new() -> io::Result<Self> {
+        Self::with_signals([SIGTERM, SIGINT, SIGUSR1])
+    }
+
+    /// Opens the poll, and takes over a client's signals: SIGTERM, SIGINT and, as ping(8) does, SIGQUIT.
+    ///
+    /// # Errors
+    /// As for [`Os::new`].
+    pub fn for_client() -> io::Result<Self> {
+        Self::with_signals([SIGTERM, SIGINT, SIGQUIT])
+    }
+
+    fn with_signals(taken_over: [c_int; 3]) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1])?;
+        let mut signals = Signals::new(taken_over)?;
         poll.registry()
             .register(&mut signals, mio::Token(SIGNALS.0), Interest::READABLE)?;
         Ok(Self {
@@ -127,7 +141,7 @@ impl Kernel for Os {
         }
         let signal = self.signals.pending().find_map(|number| match number {
             SIGTERM | SIGINT => Some(Signal::Stop),
-            SIGUSR1 => Some(Signal::Report),
+            SIGUSR1 | SIGQUIT => Some(Signal::Report),
             _ => None,
         });
         self.signalled = signal.is_some();
@@ -171,6 +185,10 @@ impl Stream for TcpStream {
         Write::write(self, bytes)
     }
 
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
+    }
+
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
@@ -184,6 +202,14 @@ pub struct OsDatagrams {
 }
 
 impl Datagrams for OsDatagrams {
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
+        self.socket.connect(peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
     fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
         let mut slots = arrivals.bytes.chunks_exact_mut(ARRIVAL_MAX_BYTES);
         let mut buffers: [_; ARRIVALS_PER_CALL] =
@@ -217,15 +243,5 @@ impl Datagrams for OsDatagrams {
 
     fn max_segments(&self) -> usize {
         self.offload.max_gso_segments()
-    }
-}
-
-impl OsDatagrams {
-    /// The address that it is bound to.
-    ///
-    /// # Errors
-    /// As getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
     }
 }

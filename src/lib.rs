@@ -7,7 +7,8 @@
 //! 3. [`reactor`]: readiness. Latches, run queue, deadlines, and the seam to the kernel. It knows no
 //!    ping.
 //! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
-//! 5. [`listen`], [`limits`], [`address`], [`logging`], [`cli`]: what is done once, before the loop.
+//! 5. [`client`]: the other side of the wire, on the same parts.
+//! 6. [`listen`], [`limits`], [`address`], [`logging`], [`cli`]: what is done once, before the loop.
 //!
 //! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks up a
 //! name or opens a file; no state of a connection but through [`state::State::on`]; no IO but
@@ -16,6 +17,7 @@
 
 pub mod address;
 pub mod cli;
+pub mod client;
 pub mod limits;
 pub mod listen;
 pub mod logging;

@@ -10,7 +10,7 @@ use pingpong::cli::{self, Command};
 use pingpong::listen::{self, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::server::{Config, Exit, Server};
-use pingpong::{limits, logging};
+use pingpong::{client, limits, logging};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
@@ -20,6 +20,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
+        Ok(Command::Ping(options)) => ExitCode::from(client::ping::run::run(&options)),
         Ok(Command::Serve(options)) => serve(&options),
         Err(wrong) => {
             // Nobody is left to tell if this fails.

@@ -1,5 +1,6 @@
 //! The command line: what was asked for, or what is wrong with how it was asked.
 
+pub mod ping;
 pub mod serve;
 pub mod value;
 
@@ -9,6 +10,7 @@ use std::fmt;
 use lexopt::Arg;
 use log::LevelFilter;
 
+use ping::PingOptions;
 use serve::ServeOptions;
 
 /// What to do.
@@ -16,6 +18,8 @@ use serve::ServeOptions;
 pub enum Command {
     /// Serve until a signal comes.
     Serve(ServeOptions),
+    /// Ping a server.
+    Ping(PingOptions),
     /// Print a text, and that is all.
     Print(String),
 }
@@ -41,9 +45,11 @@ pub const HELP: &str = "\
 pingpong answers ping/pong over TCP and UDP on one port.
 
 Usage: pingpong serve [options]
+       pingpong ping [options] TARGET
 
 Commands:
   serve          answer pings, on port 8888 of every address unless told otherwise
+  ping TARGET    send pings, and show how long each takes
   help COMMAND   the options of a command, as COMMAND --help
 
 Options:
@@ -52,7 +58,7 @@ Options:
 
 Try it:
   pingpong serve &
-  echo ping | nc -N localhost 8888
+  pingpong ping localhost
 ";
 
 /// The text of `pingpong --version`.
@@ -70,11 +76,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
         Some(Arg::Value(command)) => match command.to_str() {
             Some("serve") => serve::parse(parser),
+            Some("ping") => ping::parse(parser),
             Some("help") => help(parser),
             _ => Err(unknown(
                 "command",
                 &command.to_string_lossy(),
-                &["serve", "help"],
+                &["serve", "ping", "help"],
             )),
         },
         Some(option) => Err(unknown_option(&option, &["--help", "--version"])),
@@ -85,6 +92,7 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     match parser.next()? {
         None => Ok(Command::Print(HELP.into())),
         Some(Arg::Value(command)) if command == "serve" => Ok(Command::Print(serve::HELP.into())),
+        Some(Arg::Value(command)) if command == "ping" => Ok(Command::Print(ping::HELP.into())),
         Some(other) => Err(UsageError(format!(
             "there is no help on {}",
             written(&other)

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::reactor::attempt::{Attempt, attempt};
+use crate::reactor::attempt::{Attempt, attempt, would_block};
 
 /// How much text waits for its reader, at most; further lines are left out, and counted.
 pub const WAITING_MAX_BYTES: usize = 256 * 1024;
@@ -23,7 +23,7 @@ pub struct Output<W> {
 }
 
 impl<W: Write> Output<W> {
-    /// An output to a writer that says "would block" where it would.
+    /// An output to a writer that says so where it would block.
     pub fn new(writer: W) -> Self {
         Self {
             writer,
@@ -33,13 +33,18 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Puts a text behind what waits, all of it or none.
+    /// Puts a text behind what waits: all of it, or none where too much waits already.
     pub fn push(&mut self, text: &str) {
         if self.waiting.len() + text.len() > WAITING_MAX_BYTES {
             self.left_out += 1;
         } else {
             self.waiting.extend_from_slice(text.as_bytes());
         }
+    }
+
+    /// Puts a text behind what waits, however much that is: the one that nobody may miss.
+    pub fn push_last(&mut self, text: &str) {
+        self.waiting.extend_from_slice(text.as_bytes());
     }
 
     /// Writes what the reader takes.
@@ -88,7 +93,7 @@ impl<F: AsFd> Write for PollFirst<F> {
         poll(&mut fds, Some(&Timespec::default()))?;
         // A reader that has gone away is an event too; the write says so.
         if fds.iter().all(|fd| fd.revents().is_empty()) {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(would_block());
         }
         Ok(rustix::io::write(&self.0, bytes)?)
     }

@@ -146,7 +146,11 @@ impl Figures {
     /// The time that so many percent of the replies stayed within, to 0.4 %.
     #[must_use]
     pub fn percentile_ns(&self, percent: u64) -> u64 {
-        // The slot's middle can lie outside of what was seen.
+        // Whoever ranks last is known exactly, and so are the bounds that a slot's middle can lie
+        // beyond.
+        if (self.received * percent).div_ceil(100) >= self.received {
+            return self.round_trip.max_ns;
+        }
         self.times.percentile(percent).map_or(0, |ns| {
             ns.clamp(self.round_trip.min_ns, self.round_trip.max_ns)
         })

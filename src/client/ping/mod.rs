@@ -226,6 +226,9 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
 
     fn next_deadline(&mut self) -> Option<Instant> {
         let now = self.now;
+        if self.report.is_urgent() {
+            return Some(now);
+        }
         let is_flushed = self.results.is_flushed() && self.status.is_flushed();
         let retry = (!is_flushed).then(|| now + RETRY_AFTER);
         let ending = match self.ending {
@@ -243,7 +246,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
     fn obey_signals(&mut self) {
         while let Some(signal) = self.kernel.next_signal() {
             match signal {
-                Signal::Report => self.status.push(&summary::so_far(&figures(&self.lanes))),
+                Signal::Report => self.tell_so_far(),
                 Signal::Stop if self.ending.is_some() => self.ending = Some(Ending::Now),
                 Signal::Stop => {
                     self.lanes.iter_mut().for_each(Lane::stop);
@@ -251,6 +254,11 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
                 }
             }
         }
+    }
+
+    fn tell_so_far(&mut self) {
+        let text = summary::so_far(&figures(&self.lanes));
+        self.status.push(&text);
     }
 
     fn is_over(&self) -> bool {
@@ -278,7 +286,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
             summary::text(&self.host, &figures)
         };
         self.write();
-        self.results.push(&text);
+        self.results.push_last(&text);
         let left_out = self.results.left_out();
         if left_out > 0 {
             self.status.push(&format!(
@@ -292,8 +300,10 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         self.write();
         while !self.results.is_flushed() {
             self.kernel.wait(Some(RETRY_AFTER), |_, _| {})?;
-            if self.kernel.next_signal() == Some(Signal::Stop) {
-                break;
+            match self.kernel.next_signal() {
+                Some(Signal::Stop) => break,
+                Some(Signal::Report) => self.tell_so_far(),
+                None => {}
             }
             self.write();
         }

@@ -123,6 +123,8 @@ pub struct Told<'a> {
 pub struct Report {
     manner: Manner,
     text: String,
+    /// There is more than dots: it is to be shown now, and not with the next reply.
+    is_urgent: bool,
 }
 
 impl Report {
@@ -132,6 +134,7 @@ impl Report {
         Self {
             manner,
             text: String::new(),
+            is_urgent: false,
         }
     }
 
@@ -143,7 +146,14 @@ impl Report {
 
     /// Hands over the text so far.
     pub fn take(&mut self) -> String {
+        self.is_urgent = false;
         std::mem::take(&mut self.text)
+    }
+
+    /// Something was told since, other than that a ping was begun.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 
     /// A ping was begun.
@@ -155,6 +165,7 @@ impl Report {
 
     /// Tells one.
     pub fn tell(&mut self, told: &Told<'_>) {
+        self.is_urgent = true;
         match self.manner.style {
             Style::Lines => self.line(told),
             Style::Json => self.json(told),

@@ -1,6 +1,6 @@
 //! Times in bounded memory, with a bounded error.
 //!
-//! Each octave of nanoseconds is cut into [`SLOTS_PER_OCTAVE`] slots of one width, so that a
+//! Each octave of nanoseconds is cut into 128 slots of one width, so that a
 //! percentile is wrong by 0.4 % at most, whether it is microseconds or minutes.
 
 /// How finely an octave is cut: the middle of a slot is within 1 / 256 of everything in it.

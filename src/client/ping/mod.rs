@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | [`lane`] | all pings over one transport: when they are due, which link carries them |
 //! | [`window`] | the last pings, and which of them a reply belongs to |
-//! | [`link`], [`bench`] | a connection or a datagram socket, and what it brought |
+//! | [`link`], [`mod@bench`] | a connection or a datagram socket, and what it brought |
 //! | [`figures`], [`summary`] | what it all came to |
 //! | [`report`], [`text`] | how it is told |
 //! | [`run`] | from the command line to the exit status |

@@ -7,7 +7,7 @@
 //! 3. [`reactor`]: readiness. Latches, run queue, deadlines, and the seam to the kernel. It knows no
 //!    ping.
 //! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
-//! 5. [`client`]: the same parts from the other side.
+//! 5. [`client`]: the other side of the wire, on the same parts.
 //! 6. [`listen`], [`limits`], [`address`], [`logging`], [`cli`]: what is done once, before the loop.
 //!
 //! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks

@@ -10,6 +10,7 @@ use mio::net::TcpListener;
 use crate::address::Address;
 use crate::reactor::batch_udp::BatchUdp;
 use crate::reactor::bind::{self, BindOptions};
+use crate::reactor::kernel::Datagrams;
 
 /// How many ports are tried for port 0: the one that is free for TCP may be taken for UDP.
 const FREE_PORT_TRIES: usize = 16;

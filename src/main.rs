@@ -14,7 +14,7 @@ use pingpong::client::load::session;
 use pingpong::listen::{self, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::server::{Config, Exit, Server};
-use pingpong::{limits, logging};
+use pingpong::{client, limits, logging};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
@@ -24,6 +24,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
+        Ok(Command::Ping(options)) => ExitCode::from(client::ping::run::run(&options)),
         Ok(Command::Serve(options)) => serve(&options),
         #[cfg(feature = "load")]
         Ok(Command::Load(options)) => load(&options),

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "load")]
 pub mod load;
+pub mod ping;
 pub mod serve;
 pub mod value;
 
@@ -13,6 +14,7 @@ use log::LevelFilter;
 
 #[cfg(feature = "load")]
 use load::LoadOptions;
+use ping::PingOptions;
 use serve::ServeOptions;
 
 /// What to do.
@@ -23,6 +25,8 @@ pub enum Command {
     /// Load a server and measure what it does.
     #[cfg(feature = "load")]
     Load(Box<LoadOptions>),
+    /// Ping a server.
+    Ping(PingOptions),
     /// Print a text, and that is all.
     Print(String),
 }
@@ -48,10 +52,12 @@ pub const HELP: &str = "\
 pingpong answers ping/pong over TCP and UDP on one port.
 
 Usage: pingpong serve [options]
+       pingpong ping [options] TARGET
        pingpong load [options] TARGET
 
 Commands:
   serve          answer pings, on port 8888 of every address unless told otherwise
+  ping           send pings, and show how long each takes
   load           load a server, check every reply, measure latency
   help COMMAND   the options of a command, as COMMAND --help
 
@@ -61,7 +67,7 @@ Options:
 
 Try it:
   pingpong serve &
-  echo ping | nc -N localhost 8888
+  pingpong ping localhost
 ";
 
 /// The text of `pingpong --version`.
@@ -79,6 +85,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
         Some(Arg::Value(command)) => match command.to_str() {
             Some("serve") => serve::parse(parser),
+            Some("ping") => ping::parse(parser),
             #[cfg(feature = "load")]
             Some("load") => load::parse(parser),
             #[cfg(not(feature = "load"))]
@@ -87,7 +94,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
             _ => Err(unknown(
                 "command",
                 &command.to_string_lossy(),
-                &["serve", "load", "help"],
+                &["serve", "ping", "load", "help"],
             )),
         },
         Some(option) => Err(unknown_option(&option, &["--help", "--version"])),
@@ -100,6 +107,7 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
         Some(Arg::Value(command)) if command == "serve" => Ok(Command::Print(serve::HELP.into())),
         #[cfg(feature = "load")]
         Some(Arg::Value(command)) if command == "load" => Ok(Command::Print(load::HELP.into())),
+        Some(Arg::Value(command)) if command == "ping" => Ok(Command::Print(ping::HELP.into())),
         Some(other) => Err(UsageError(format!(
             "there is no help on {}",
             written(&other)

@@ -30,6 +30,12 @@ pub fn attempt<T>(mut call: impl FnMut() -> io::Result<T>) -> Attempt<T> {
     }
 }
 
+/// What a call says that would block: for those who ask first, with poll(2).
+#[must_use]
+pub fn would_block() -> io::Error {
+    io::ErrorKind::WouldBlock.into()
+}
+
 /// Says whether a signal cut a call short.
 #[must_use]
 pub fn is_interrupted(error: &io::Error) -> bool {

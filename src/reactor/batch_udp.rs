@@ -38,14 +38,6 @@ impl BatchUdp {
     pub(super) fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
     }
-
-    /// The address that it is bound to.
-    ///
-    /// # Errors
-    /// As getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
 }
 
 /// quinn-udp forbids fragments, so that QUIC can probe a path's MTU: a pong as long as its
@@ -65,6 +57,14 @@ fn undo_what_only_quic_wants(socket: &Socket) -> io::Result<()> {
 }
 
 impl Datagrams for BatchUdp {
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
+        self.socket.connect(peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
     fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
         let mut slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
         let mut buffers: [_; ARRIVALS_PER_CALL] =

@@ -75,7 +75,7 @@ impl From<Flags> for Readiness {
 pub enum Signal {
     /// SIGTERM or SIGINT: stop.
     Stop,
-    /// SIGUSR1: tell the counters.
+    /// SIGUSR1 to a server, SIGQUIT to a client: tell the figures so far.
     Report,
 }
 
@@ -178,6 +178,12 @@ pub trait Stream: Debug {
     /// As send(2).
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// The address at this end.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
     /// shutdown(2) for writing: sends FIN after all that was written.
     ///
     /// # Errors
@@ -263,6 +269,19 @@ pub struct Departure<'a> {
 
 /// A datagram socket.
 pub trait Datagrams: Debug {
+    /// Narrows the socket to one peer: nobody else's datagrams are received, and what the network
+    /// says of those sent there (port unreachable) comes back as an error of a later call, udp(7).
+    ///
+    /// # Errors
+    /// As connect(2).
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<()>;
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
     /// Receives as many as are there and fit, and returns how many slots were filled.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The real kernel: mio's poll and its sockets, signal-hook's signals.
 
+use std::ffi::c_int;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,7 +14,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use signal_hook::consts::signal::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::signal::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
 use super::attempt::{is_interrupted, still_connecting};
@@ -42,13 +43,27 @@ pub struct Os {
 }
 
 impl Os {
-    /// Opens the poll, and takes over SIGTERM, SIGINT and SIGUSR1.
+    /// Opens the poll, and takes over a server's signals: SIGTERM, SIGINT and SIGUSR1. SIGQUIT
+    /// stays what it is: the way to a core dump of one that hangs.
     ///
     /// # Errors
     /// `epoll_create1(2)`, `socketpair(2)` or `sigaction(2)` failed.
     pub fn new() -> io::Result<Self> {
+        Self::with_signals([SIGTERM, SIGINT, SIGUSR1])
+    }
+
+    /// Opens the poll, and takes over a client's signals: SIGTERM, SIGINT and, as ping(8) does,
+    /// SIGQUIT.
+    ///
+    /// # Errors
+    /// As for [`Os::new`].
+    pub fn for_client() -> io::Result<Self> {
+        Self::with_signals([SIGTERM, SIGINT, SIGQUIT])
+    }
+
+    fn with_signals(taken_over: [c_int; 3]) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR1])?;
+        let mut signals = Signals::new(taken_over)?;
         poll.registry()
             .register(&mut signals, mio::Token(SIGNALS.0), Interest::READABLE)?;
         Ok(Self {
@@ -180,7 +195,7 @@ impl Kernel for Os {
         }
         let signal = self.signals.pending().find_map(|number| match number {
             SIGTERM | SIGINT => Some(Signal::Stop),
-            SIGUSR1 => Some(Signal::Report),
+            SIGUSR1 | SIGQUIT => Some(Signal::Report),
             _ => None,
         });
         self.signalled = signal.is_some();
@@ -222,6 +237,10 @@ impl Stream for TcpStream {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Write::write(self, bytes)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Self::local_addr(self)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

@@ -15,6 +15,7 @@ mod deadlines;
 #[cfg(feature = "load")]
 mod load;
 mod model;
+mod ping;
 mod protocol;
 mod run_queue;
 mod serve;

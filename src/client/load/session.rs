@@ -15,6 +15,7 @@ use super::stream::StreamLane;
 use super::watch::{Cost, Terminal};
 use super::{Load, Opened, Plan, Run, hgrm};
 use crate::cli::load::LoadOptions;
+use crate::client::target::Family;
 use crate::limits;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::os::Os;
@@ -36,7 +37,7 @@ const LOWER_TO_PERCENT: u64 = 95;
 pub fn run(options: &LoadOptions) -> Result<Report, String> {
     let addresses = options
         .target
-        .resolve()
+        .resolve(Family::Any)
         .map_err(|error| format!("{}: {error}", options.target))?;
     let room = limits::connections_within_nofile(0);
     if options.connections > room {

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use pingpong::reactor::kernel::{Readiness, Stream};
@@ -121,6 +122,10 @@ impl Wire {
 }
 
 impl Stream for WireEnd {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::from(([127, 0, 0, 1], 8888)))
+    }
+
     fn connected(&mut self) -> io::Result<()> {
         Ok(())
     }

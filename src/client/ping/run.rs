@@ -1,0 +1,84 @@
+//! From the command line to the exit status.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
+
+use super::Pinger;
+use super::report::{Manner, Style};
+use crate::cli::ping::PingOptions;
+use crate::client::output::PollFirst;
+use crate::reactor::os::Os;
+
+/// At least one reply came.
+const ANSWERED: u8 = 0;
+/// None came.
+const UNANSWERED: u8 = 1;
+/// It could not even be tried.
+const FAILURE: u8 = 2;
+
+/// What went wrong before or beside the pings.
+#[derive(Debug)]
+struct RunError {
+    what: String,
+    why: io::Error,
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+/// Pings, and returns the exit status.
+pub fn run(options: &PingOptions) -> u8 {
+    match try_run(options) {
+        Ok(true) => ANSWERED,
+        Ok(false) => UNANSWERED,
+        Err(error) => {
+            // Nobody is left to tell if this fails.
+            let _ = writeln!(io::stderr(), "pingpong: {error}");
+            FAILURE
+        }
+    }
+}
+
+fn try_run(options: &PingOptions) -> Result<bool, RunError> {
+    let host = options.target.host.clone();
+    let cannot = |what: String| move |why| RunError { what, why };
+    let addresses = options
+        .target
+        .resolve(options.family)
+        .map_err(cannot(format!("cannot look up {host}")))?;
+    // Only now: until here, a signal ends the process, even while a name server lets it wait.
+    let kernel = Os::for_client().map_err(cannot("cannot wait for events".into()))?;
+    let streams = (PollFirst(io::stdout()), PollFirst(io::stderr()));
+    let mut pinger = Pinger::new(
+        kernel,
+        options.config,
+        manner(options),
+        (host, addresses),
+        streams,
+    );
+    pinger
+        .run()
+        .map_err(cannot("cannot wait for events".into()))
+}
+
+fn manner(options: &PingOptions) -> Manner {
+    let style = match options {
+        PingOptions { quiet: true, .. } => Style::Quiet,
+        PingOptions { json: true, .. } => Style::Json,
+        // Backspaces mean something to a terminal only.
+        PingOptions { flood: true, .. } if io::stdout().is_terminal() => Style::Dots,
+        PingOptions { flood: true, .. } => Style::Quiet,
+        _ => Style::Lines,
+    };
+    Manner {
+        style,
+        json: options.json,
+        timestamps: options.timestamps,
+        ports: options.config.rotate_port,
+        clock: SystemTime::now,
+    }
+}

@@ -1,0 +1,16 @@
+//! `pingpong ping`: in virtual time against a scripted server, and the real program on real
+//! sockets.
+
+mod command_line;
+mod figures;
+mod harness;
+mod json;
+mod message;
+mod misbehaviour;
+mod outcomes;
+mod output;
+mod pace;
+mod program;
+mod real;
+mod summary;
+mod world;

@@ -1,0 +1,362 @@
+//! A kernel with virtual time and one server, whose every reply is scripted.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use pingpong::reactor::attempt::would_block;
+use pingpong::reactor::kernel::{
+    ARRIVAL_MAX_BYTES, Arrival, Arrivals, Datagrams, Departure, Kernel, Listener, Readiness,
+    Signal, Stream, Token,
+};
+
+/// What the server does at some time after it was asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// These bytes arrive.
+    Send(Vec<u8>),
+    /// Its end of the connection arrives.
+    Close,
+    /// An error arrives: a reset, or that the port is unreachable.
+    Fail(io::ErrorKind),
+}
+
+/// What the server does about the `n`th message on one socket; times are counted from its sending.
+pub(crate) type Script = fn(n: usize, message: &[u8]) -> Vec<(Duration, Act)>;
+
+/// How long connecting takes, or how it fails.
+pub(crate) type Connect = fn(peer: SocketAddr) -> (Duration, Option<io::ErrorKind>);
+
+#[derive(Default)]
+struct Socket {
+    token: Option<Token>,
+    peer: Option<SocketAddr>,
+    connected: Option<Result<(), io::ErrorKind>>,
+    inbox: VecDeque<Act>,
+    messages: usize,
+    sent: Vec<u8>,
+}
+
+struct State {
+    now: Instant,
+    sockets: BTreeMap<usize, Socket>,
+    /// What happens when, to which socket; `None`: it is connected.
+    agenda: BTreeMap<(Instant, usize), (usize, Option<Act>)>,
+    planned: usize,
+    signals: VecDeque<(Instant, Signal)>,
+    opened: usize,
+    refused: Option<usize>,
+    start: Instant,
+    script: Script,
+    connect: Connect,
+}
+
+/// The kernel.
+#[derive(Clone)]
+pub(crate) struct World(Rc<RefCell<State>>);
+
+/// A socket's handle: dropping it closes the socket.
+pub(crate) struct Handle {
+    world: World,
+    id: usize,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "socket {}", self.id)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.world.0.borrow_mut().sockets.remove(&self.id);
+    }
+}
+
+/// No client listens.
+#[derive(Debug)]
+pub(crate) enum NoListener {}
+
+impl World {
+    pub(crate) fn new(connect: Connect, script: Script) -> Self {
+        let now = Instant::now();
+        Self(Rc::new(RefCell::new(State {
+            now,
+            start: now,
+            refused: None,
+            sockets: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            planned: 0,
+            signals: VecDeque::new(),
+            opened: 0,
+            script,
+            connect,
+        })))
+    }
+
+    /// A signal comes so long after now.
+    pub(crate) fn signal(&self, after: Duration, signal: Signal) {
+        let mut state = self.0.borrow_mut();
+        let at = state.now + after;
+        state.signals.push_back((at, signal));
+    }
+
+    /// Whatever is sent on this socket finds no open port.
+    pub(crate) fn refuse_socket(&self, number: usize) {
+        self.0.borrow_mut().refused = Some(number);
+    }
+
+    /// How much time has passed.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let state = self.0.borrow();
+        state.now - state.start
+    }
+
+    /// How many sockets were opened.
+    pub(crate) fn opened(&self) -> usize {
+        self.0.borrow().opened
+    }
+
+    /// How many sockets are open.
+    pub(crate) fn open(&self) -> usize {
+        self.0.borrow().sockets.len()
+    }
+
+    fn new_socket(&self, socket: Socket) -> Handle {
+        let mut state = self.0.borrow_mut();
+        state.opened += 1;
+        let id = state.opened;
+        state.sockets.insert(id, socket);
+        Handle {
+            world: self.clone(),
+            id,
+        }
+    }
+
+    fn plan(&self, id: usize, after: Duration, act: Option<Act>) {
+        let mut state = self.0.borrow_mut();
+        state.planned += 1;
+        let key = (state.now + after, state.planned);
+        state.agenda.insert(key, (id, act));
+    }
+}
+
+impl Handle {
+    fn with<R>(&self, work: impl FnOnce(&mut Socket) -> R) -> R {
+        let mut state = self.world.0.borrow_mut();
+        work(state.sockets.get_mut(&self.id).expect("it is open"))
+    }
+
+    fn next_act(&self) -> io::Result<Act> {
+        self.with(|socket| socket.inbox.pop_front())
+            .ok_or_else(would_block)
+    }
+
+    fn take_message(&self, message: &[u8]) {
+        let number = self.with(|socket| {
+            socket.messages += 1;
+            socket.messages
+        });
+        let refused = self.world.0.borrow().refused;
+        if refused == Some(self.id) {
+            let act = Act::Fail(io::ErrorKind::ConnectionRefused);
+            return self.world.plan(self.id, Duration::ZERO, Some(act));
+        }
+        let script = self.world.0.borrow().script;
+        for (after, act) in script(number, message) {
+            self.world.plan(self.id, after, Some(act));
+        }
+    }
+}
+
+impl State {
+    /// Lets the next thing happen, if it does so until `until`.
+    fn happen(&mut self, until: Option<Instant>) -> Option<(Token, Readiness)> {
+        loop {
+            let (&(at, _), _) = self.agenda.first_key_value()?;
+            if until.is_some_and(|until| at > until) {
+                return None;
+            }
+            let (_, (id, act)) = self.agenda.pop_first()?;
+            // What comes to a socket that was closed comes to nobody.
+            let Some(socket) = self.sockets.get_mut(&id) else {
+                continue;
+            };
+            self.now = self.now.max(at);
+            if let Some(act) = act {
+                socket.inbox.push_back(act);
+            } else {
+                let peer = socket.peer.expect("it was connected to someone");
+                socket.connected = Some((self.connect)(peer).1.map_or(Ok(()), Err));
+            }
+            return Some((socket.token?, Readiness::ALL));
+        }
+    }
+}
+
+impl Kernel for World {
+    type Listener = NoListener;
+    type Stream = Handle;
+    type Datagrams = Handle;
+
+    fn now(&self) -> Instant {
+        self.0.borrow().now
+    }
+
+    fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        mut raise: impl FnMut(Token, Readiness),
+    ) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        let end = timeout.map(|timeout| state.now + timeout);
+        let signal = state.signals.front().map(|(at, _)| *at);
+        let until = end.into_iter().chain(signal).min();
+        assert!(
+            until.is_some() || !state.agenda.is_empty(),
+            "it would sleep for ever"
+        );
+        match state.happen(until) {
+            Some((token, ready)) => raise(token, ready),
+            None => state.now = until.map_or(state.now, |until| until.max(state.now)),
+        }
+        // What happens at the same moment comes with the same wait.
+        let now = state.now;
+        while let Some((token, ready)) = state.happen(Some(now)) {
+            raise(token, ready);
+        }
+        Ok(())
+    }
+
+    fn register_listener(&mut self, listener: &mut NoListener, _token: Token) -> io::Result<()> {
+        match *listener {}
+    }
+
+    fn register_stream(&mut self, stream: &mut Handle, token: Token) -> io::Result<()> {
+        stream.with(|socket| socket.token = Some(token));
+        Ok(())
+    }
+
+    fn register_datagrams(&mut self, datagrams: &mut Handle, token: Token) -> io::Result<()> {
+        self.register_stream(datagrams, token)
+    }
+
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<Handle> {
+        let handle = self.new_socket(Socket {
+            peer: Some(peer),
+            ..Socket::default()
+        });
+        let connect = self.0.borrow().connect;
+        self.plan(handle.id, connect(peer).0, None);
+        Ok(handle)
+    }
+
+    fn open_datagrams(&mut self, _local: SocketAddr) -> io::Result<Handle> {
+        Ok(self.new_socket(Socket::default()))
+    }
+
+    fn next_signal(&mut self) -> Option<Signal> {
+        let mut state = self.0.borrow_mut();
+        let now = state.now;
+        let is_due = state.signals.front().is_some_and(|(at, _)| *at <= now);
+        is_due.then(|| state.signals.pop_front())?.map(|(_, it)| it)
+    }
+
+    fn is_local(&self, _address: SocketAddr) -> bool {
+        false
+    }
+}
+
+impl Listener for NoListener {
+    type Stream = Handle;
+
+    fn accept(&mut self) -> io::Result<(Handle, SocketAddr)> {
+        match *self {}
+    }
+}
+
+impl Stream for Handle {
+    fn connected(&mut self) -> io::Result<()> {
+        match self.with(|socket| socket.connected) {
+            None => Err(would_block()),
+            Some(outcome) => outcome.map_err(io::Error::from),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.next_act()? {
+            Act::Send(bytes) => {
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                Ok(bytes.len())
+            }
+            // The end stays the end.
+            Act::Close => {
+                self.with(|socket| socket.inbox.push_front(Act::Close));
+                Ok(0)
+            }
+            Act::Fail(kind) => Err(kind.into()),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let message = self.with(|socket| {
+            socket.sent.extend_from_slice(bytes);
+            let is_whole = socket.sent.ends_with(b"\n");
+            is_whole.then(|| std::mem::take(&mut socket.sent))
+        });
+        if let Some(message) = message {
+            self.take_message(&message);
+        }
+        Ok(bytes.len())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        let port = 50_000 + u16::try_from(self.id).unwrap();
+        Ok(([127, 0, 0, 1], port).into())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Datagrams for Handle {
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
+        self.with(|socket| socket.peer = Some(peer));
+        Ok(())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Stream::local_addr(self)
+    }
+
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+        match self.next_act()? {
+            Act::Send(bytes) => {
+                arrivals.bytes[..ARRIVAL_MAX_BYTES][..bytes.len()].copy_from_slice(&bytes);
+                arrivals.info[0] = Arrival {
+                    len_bytes: bytes.len(),
+                    segment_bytes: bytes.len(),
+                    ..Arrival::default()
+                };
+                Ok(1)
+            }
+            Act::Close => Ok(0),
+            Act::Fail(kind) => Err(kind.into()),
+        }
+    }
+
+    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
+        assert_eq!(Some(departure.destination), self.with(|socket| socket.peer));
+        self.take_message(departure.bytes);
+        Ok(())
+    }
+
+    fn max_segments(&self) -> usize {
+        1
+    }
+}

@@ -24,7 +24,7 @@ fn answered(datagram: &[u8], strict: bool) -> Result<Vec<u8>, Drop> {
     }
 }
 
-/// The contract's words, one after the other.
+/// The rules in the order in which they are asked.
 fn expected(datagram: &[u8], strict: bool) -> Result<Vec<u8>, Drop> {
     if datagram.is_empty() {
         return Err(Drop::Empty);

@@ -240,8 +240,8 @@ fn long_datagrams() {
 fn super_packets() {
     let server = Server::start(&[]);
     let client = udp(V4);
-    let state = UdpSocketState::new(UdpSockRef::from(&client)).unwrap();
-    client.set_nonblocking(false).unwrap();
+    // Asked of another socket, as it switches GRO on for the one that it is asked of.
+    let state = UdpSocketState::new(UdpSockRef::from(&udp(V4))).unwrap();
     let segments = state.max_gso_segments().min(40);
     // A shorter one at the end, and one in the middle that gets no reply.
     let mut all: Vec<_> = (0..segments)
@@ -268,16 +268,50 @@ fn super_packets() {
         state
             .try_send(UdpSockRef::from(&client), &transmit)
             .unwrap();
-        // quinn-udp has switched GRO on here as well; a reply of another length ends a
-        // super-packet.
-        let mut replies = Vec::new();
-        while replies.len() < expected.concat().len() {
-            replies.extend(receive(&client));
+        for reply in &expected {
+            assert_eq!(
+                receive(&client).escape_ascii().to_string(),
+                reply.escape_ascii().to_string()
+            );
         }
-        assert_eq!(
-            replies.escape_ascii().to_string(),
-            expected.concat().escape_ascii().to_string()
-        );
+    }
+    assert!(replies_so_far(&client, server.udp[0]).is_empty());
+}
+
+/// Several peers and lengths, one behind the other in one batch: each reply goes to whom it
+/// belongs, from where it was asked, whole and in order, whatever leaves together.
+#[test]
+fn mixed_batches() {
+    let server = Server::start_at(&["0.0.0.0:0"], &["--other-rate", "0"]);
+    let clients = [udp(V4), udp(V4)];
+    let hits = [1, 2].map(|host| SocketAddr::from(([127, 0, 0, host], server.port())));
+    let mut expected = [Vec::new(), Vec::new()];
+    server.freeze();
+    for number in 0..100 {
+        // Runs of one client, of one address and of one length, none as long as another.
+        let (client, hit) = (number / 7 % 2, hits[number / 5 % 2]);
+        let tail = "x".repeat([20, 20, 20, 3, 20, 40][number / 3 % 6]);
+        let message = match number % 11 {
+            0 => "hello, this is no ping\n".to_owned(),
+            1 => "pong\n".to_owned(),
+            2 => format!("ping {}", "y".repeat(2000)),
+            _ => format!("ping {number:03} {tail}"),
+        };
+        clients[client].send_to(message.as_bytes(), hit).unwrap();
+        let reply = crate::model::reply(message.as_bytes());
+        expected[client].extend(reply.map(|reply| (reply, hit)));
+    }
+    server.thaw();
+    for (client, expected) in clients.iter().zip(expected) {
+        for (reply, hit) in expected {
+            let (found, source) = receive_from(client);
+            assert_eq!(
+                found.escape_ascii().to_string(),
+                reply.escape_ascii().to_string()
+            );
+            assert_eq!(source, hit);
+        }
+        assert!(replies_so_far(client, hits[0]).is_empty());
     }
 }
 

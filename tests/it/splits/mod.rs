@@ -315,6 +315,22 @@ fn back_pressure() {
     }
 }
 
+/// The buffer goes as soon as the last reply has left, and comes back with half a message.
+#[test]
+fn an_idle_connection_owns_no_buffer() {
+    let mut bench = bench(LIMITED);
+    let mut talk = Talk::new(&mut bench, 7, usize::MAX);
+    talk.arrive(b"ping\nping\n");
+    assert!(talk.connection.kept_bytes() > 0);
+    talk.make_room(100);
+    assert_eq!(talk.wire.sent(), b"pong\npong\n");
+    assert_eq!(talk.connection.kept_bytes(), 0);
+    talk.arrive(b"pin");
+    assert!(talk.connection.kept_bytes() > 0);
+    talk.arrive(b"g\n");
+    assert_eq!(talk.connection.kept_bytes(), 0);
+}
+
 /// A line that comes byte by byte costs no more memory than the longest message.
 #[test]
 fn a_partial_line_is_bounded() {

@@ -188,3 +188,19 @@ fn the_figures_so_far_go_to_the_status() {
          \r2/3 packets, 33% loss, min/avg/ewma/max = 0.080/0.120/0.090/0.160 ms\n"
     );
 }
+
+#[test]
+fn pings_that_a_stopped_client_missed_are_not_made_up_for() {
+    let world = World::new(AT_ONCE, GOOD);
+    let results = Sink::default();
+    let sinks = (results.clone(), Sink::default());
+    let host = ("host".into(), addresses());
+    let mut pinger = Pinger::new(world.clone(), udp(), lines(), host, sinks);
+    while !results.text().contains("seq=1 ") {
+        assert!(!pinger.turn().unwrap());
+    }
+    world.stall(ms(9_500));
+    assert!(pinger.run().unwrap());
+    let counts = "3 packets transmitted, 3 received, 0% packet loss, time 11500ms\n";
+    assert!(results.text().contains(counts), "{}", results.text());
+}

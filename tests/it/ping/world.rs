@@ -110,6 +110,11 @@ impl World {
         self.0.borrow_mut().refused = Some(number);
     }
 
+    /// Time passes while the client does not run.
+    pub(crate) fn stall(&self, time: Duration) {
+        self.0.borrow_mut().now += time;
+    }
+
     /// How much time has passed.
     pub(crate) fn elapsed(&self) -> Duration {
         let state = self.0.borrow();

@@ -187,7 +187,8 @@ impl<K: Kernel> Lane<K> {
     fn schedule(&mut self, due_at: Instant, now: Instant) {
         let next = match self.config.interval {
             interval if interval.is_zero() => now + FLOOD_PATIENCE,
-            interval => (due_at + interval).max(now),
+            interval if due_at + interval > now => due_at + interval,
+            interval => now + interval,
         };
         self.next_at = (!self.is_enough()).then_some(next);
     }

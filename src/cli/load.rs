@@ -82,7 +82,8 @@ How much:
                         request waits for a reply: a closed loop
       --find-max GOAL   the highest rate that keeps a goal such as p99=1ms;
                         each step of the search lasts a tenth of -d
-      --timeout DUR     how long a connection or a reply may take   [5s; UDP 1s]
+      --timeout DUR     how long to wait for a connection, for replies after the
+                        end, and over UDP for any reply             [5s; UDP 1s]
 
 What:
       --tcp             over TCP (the default)

@@ -27,7 +27,7 @@ const WARMUPS_PER_STEP: u32 = 5;
 /// How often a rate that was found is lowered when it does not last for a whole run, and to how
 /// many hundredths.
 const LOWERED_MAX: u32 = 4;
-const LOWER_TO_PERCENT: u64 = 95;
+const LOWER_TO_PERCENT: u64 = 90;
 
 /// Does all of it.
 ///

@@ -14,8 +14,14 @@ use crate::client::target::Target;
 
 /// The most requests that may wait on one connection.
 const PIPELINE_MAX: usize = 65_536;
+/// The most requests that may wait in all: each is remembered.
+const WAITING_MAX: usize = 1 << 24;
 /// The longest request: what a server keeps for one message is its own matter.
 const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+/// What is asked unless it is told otherwise.
+const CONNECTIONS: usize = 50;
+const PIPELINE: usize = 1;
+const DURATION: Duration = Duration::from_secs(10);
 /// How long a ping is unless it is told otherwise.
 const MESSAGE_BYTES: usize = 64;
 /// How long a reply may take, over TCP and over UDP.
@@ -82,7 +88,8 @@ How much:
                         request waits for a reply: a closed loop
       --find-max GOAL   the highest rate that keeps a goal such as p99=1ms;
                         each step of the search lasts a tenth of -d
-      --timeout DUR     how long a connection or a reply may take   [5s; UDP 1s]
+      --timeout DUR     how long to wait for a connection, for replies after the
+                        end, and over UDP for any reply             [5s; UDP 1s]
 
 What:
       --tcp             over TCP (the default)
@@ -216,15 +223,22 @@ fn together(given: Given) -> Result<LoadOptions, UsageError> {
     if given.udp && given.skip_lines > 0 {
         return wrong("--skip-lines is about TCP: datagrams have no greeting");
     }
+    let connections = given.connections.unwrap_or(CONNECTIONS);
+    let pipeline = given.pipeline.unwrap_or(PIPELINE);
+    if connections * pipeline > WAITING_MAX {
+        return Err(UsageError(format!(
+            "-c {connections} -p {pipeline}: at most {WAITING_MAX} requests may wait in all"
+        )));
+    }
     let script = script(&given)?;
     let Some(target) = given.target else {
         return wrong("a target is missing, such as localhost:8888");
     };
     Ok(LoadOptions {
         target,
-        connections: given.connections.unwrap_or(50),
-        pipeline: given.pipeline.unwrap_or(1),
-        duration: given.duration.unwrap_or(Duration::from_secs(10)),
+        connections,
+        pipeline,
+        duration: given.duration.unwrap_or(DURATION),
         warmup: given.warmup,
         rate_per_s: given.rate_per_s,
         find_max: given.find_max,

@@ -180,6 +180,18 @@ impl Figures {
         self.first_error.get_or_insert_with(words);
     }
 
+    /// What went wrong in an earlier run went wrong in this one's sight.
+    pub fn take_over_errors(&mut self, earlier: &Self, loss_is_wrong: bool) {
+        self.wrong += earlier.wrong;
+        self.closed_early += earlier.closed_early;
+        if loss_is_wrong {
+            self.lost += earlier.lost;
+        }
+        if let Some(words) = &earlier.first_error {
+            self.first_error = Some(words.clone());
+        }
+    }
+
     /// A lane had to be given up.
     pub fn lane_ended(&mut self, end: LaneEnd) {
         match end {

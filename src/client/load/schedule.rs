@@ -1,5 +1,7 @@
 //! The open loop's timetable. Pure.
 
+use std::time::Duration;
+
 /// A time, in nanoseconds since the run began.
 pub type Nanos = u64;
 
@@ -34,6 +36,12 @@ impl Schedule {
     pub const fn at(&self, request: u64) -> Nanos {
         let (seconds, rest) = (request / self.rate_per_s, request % self.rate_per_s);
         self.begins + seconds * SECOND + rest * SECOND / self.rate_per_s
+    }
+
+    /// The time between two requests.
+    #[must_use]
+    pub const fn period(&self) -> Duration {
+        Duration::from_nanos(SECOND / self.rate_per_s)
     }
 
     /// When a lane's own request is due. Lanes are counted from 0.

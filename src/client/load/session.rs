@@ -28,7 +28,7 @@ const WARMUPS_PER_STEP: u32 = 5;
 /// How often a rate that was found is lowered when it does not last for a whole run, and to how
 /// many hundredths.
 const LOWERED_MAX: u32 = 4;
-const LOWER_TO_PERCENT: u64 = 95;
+const LOWER_TO_PERCENT: u64 = 90;
 
 /// Does all of it.
 ///
@@ -142,53 +142,80 @@ fn one_run<L: Lane<Os>>(
     Ok((figures, terminal.cost()))
 }
 
-/// Short runs until the rate is known, then a whole one to see whether it lasts.
+/// Short runs until the rate is known, then whole ones to see whether it lasts.
 fn find_max<L: Lane<Os>>(
     load: &mut Load<Os, L>,
     promise: Promise,
     run: Run,
 ) -> io::Result<(Run, (Figures, Cost), Option<Found>)> {
     let step = run.duration / STEPS_PER_RUN;
+    let short = Run {
+        warmup: step / WARMUPS_PER_STEP,
+        duration: step,
+        catch_up: false,
+        ..run
+    };
+    let mut trials = Trials {
+        load,
+        promise,
+        errors: Figures::new()?,
+    };
     let mut search = Search::default();
-    while let Some(rate_per_s) = search.next().filter(|_| may_go_on(load)) {
-        let short = Run {
-            rate_per_s: Some(rate_per_s),
-            warmup: step / WARMUPS_PER_STEP,
-            duration: step,
-            catch_up: false,
-        };
-        let (figures, _) = one_run(load, short, &format!("{rate_per_s} requests/s"))?;
-        if load.is_stopped() {
-            break;
-        }
-        let is_kept = promise.is_kept_by(&figures);
-        tell_step(rate_per_s, promise, is_kept, &figures);
+    while let Some(rate_per_s) = search.next().filter(|_| trials.may_go_on()) {
+        // Once can be anybody's fault.
+        let is_kept = trials.run(short, rate_per_s)?.2
+            || (trials.may_go_on() && trials.run(short, rate_per_s)?.2);
         search.tell(rate_per_s, is_kept);
     }
-    let mut lowered = 0;
     let mut rate_per_s = search.highest_per_s().max(1);
+    let mut lowered = 0;
     loop {
-        let whole = Run {
-            rate_per_s: Some(rate_per_s),
-            ..run
-        };
-        let measured = one_run(load, whole, &format!("{rate_per_s} requests/s"))?;
-        let is_kept = promise.is_kept_by(&measured.0);
-        tell_step(rate_per_s, promise, is_kept, &measured.0);
-        if is_kept || lowered == LOWERED_MAX || search.highest_per_s() == 0 || !may_go_on(load) {
+        let (mut figures, cost, is_kept) = trials.run(run, rate_per_s)?;
+        let is_hopeless = search.highest_per_s() == 0 || !trials.may_go_on();
+        if is_kept || is_hopeless || lowered == LOWERED_MAX {
+            figures.take_over_errors(&trials.errors, L::LOSES_NOTHING);
             let found = Found {
                 promise: promise.to_string(),
                 rate_per_s: is_kept.then_some(rate_per_s),
             };
-            return Ok((whole, measured, Some(found)));
+            let run = Run {
+                rate_per_s: Some(rate_per_s),
+                ..run
+            };
+            return Ok((run, (figures, cost), Some(found)));
         }
         lowered += 1;
         rate_per_s = (rate_per_s * LOWER_TO_PERCENT / 100).max(1);
     }
 }
 
-fn may_go_on<L: Lane<Os>>(load: &Load<Os, L>) -> bool {
-    !load.is_stopped() && load.live() > 0
+/// Runs at one rate after the other, over the same connections.
+struct Trials<'a, L> {
+    load: &'a mut Load<Os, L>,
+    promise: Promise,
+    /// What went wrong in any of them: a connection that is gone is not seen by the next.
+    errors: Figures,
+}
+
+impl<L: Lane<Os>> Trials<'_, L> {
+    /// One run, and whether it kept the promise.
+    fn run(&mut self, run: Run, rate_per_s: u64) -> io::Result<(Figures, Cost, bool)> {
+        let run = Run {
+            rate_per_s: Some(rate_per_s),
+            ..run
+        };
+        let (figures, cost) = one_run(self.load, run, &format!("{rate_per_s} requests/s"))?;
+        let is_kept = self.promise.is_kept_by(&figures);
+        tell_step(rate_per_s, self.promise, is_kept, &figures);
+        if !run.catch_up {
+            self.errors.take_over_errors(&figures, L::LOSES_NOTHING);
+        }
+        Ok((figures, cost, is_kept))
+    }
+
+    fn may_go_on(&self) -> bool {
+        !self.load.is_stopped() && self.load.live() > 0
+    }
 }
 
 fn tell_step(rate_per_s: u64, promise: Promise, is_kept: bool, figures: &Figures) {

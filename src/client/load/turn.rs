@@ -16,8 +16,15 @@ const OPENING_AT_ONCE: usize = 64;
 /// How many requests a datagram lane remembers for each that may wait, so that duplicates are known
 /// again.
 const REMEMBERED_PER_WAITING: usize = 16;
-/// The most that it remembers, unless more may wait.
-const REMEMBERED_MAX: usize = 1 << 16;
+/// How many requests all of them together remember for the sake of a rate: 24 MiB.
+const REMEMBERED_FOR_RATE_MAX: usize = 1 << 20;
+
+/// How long before the timetable calls the loop no longer sleeps: a timer wakes a process 30 to 50 us
+/// late, which would be a third of a latency on one host, and the client's own.
+const AWAKE_BEFORE_CALL: Duration = Duration::from_micros(60);
+/// But no more than one part in so many of the time between two calls: who never sleeps is made to
+/// wait by the scheduler, for milliseconds, as soon as somebody else wants the CPU.
+const AWAKE_SHARE: u32 = 4;
 
 /// The lists of deadlines that a lane can stand on.
 const OPENING: u8 = 0;
@@ -59,8 +66,11 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
             return Some(Duration::ZERO);
         }
         let at = |nanos| self.epoch + Duration::from_nanos(nanos);
-        let due = self.next_call().map(|(_, due)| at(due));
-        let times = [self.deadlines.next(), self.wake_at.map(at), due];
+        let awake = self.next_call().map(|(schedule, due)| {
+            let lead = (schedule.period() / AWAKE_SHARE).min(AWAKE_BEFORE_CALL);
+            at(due.saturating_sub(nanos(lead)))
+        });
+        let times = [self.deadlines.next(), self.wake_at.map(at), awake];
         let next: Instant = times.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.now))
     }
@@ -176,15 +186,14 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
     /// How many requests a datagram lane remembers. In an open loop none waits for another, so they
     /// are as many as one lane sends before the first of them is given up.
     fn remembered(&self) -> usize {
+        let lanes = self.plan.lanes.max(1);
         let for_rate = self.plan.rate_max_per_s.map_or(0, |rate_per_s| {
-            let of_lane = rate_per_s / self.plan.lanes.max(1) as u64 + 1;
+            let of_lane = rate_per_s / lanes as u64 + 1;
             let seconds = self.plan.timeout.as_secs() + 1;
-            usize::try_from(of_lane.saturating_mul(2 * seconds)).unwrap_or(REMEMBERED_MAX)
+            usize::try_from(of_lane.saturating_mul(2 * seconds)).unwrap_or(usize::MAX)
         });
-        (self.plan.pipeline * REMEMBERED_PER_WAITING)
-            .max(for_rate)
-            .min(REMEMBERED_MAX)
-            .max(2 * self.plan.pipeline)
+        let for_rate = for_rate.min(REMEMBERED_FOR_RATE_MAX / lanes);
+        for_rate.max(self.plan.pipeline * REMEMBERED_PER_WAITING)
     }
 
     /// Somebody answers: this is the address, and what was said about others is of no interest.

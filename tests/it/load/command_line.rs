@@ -74,6 +74,10 @@ fn wrong_command_lines() {
         ("a:0", "port 0"),
         ("-c 0 a", "-c 0: it takes a whole number from 1 to"),
         ("-p 0 a", "-p 0: it takes a whole number from 1 to"),
+        (
+            "-c 100000 -p 65536 a",
+            "at most 16777216 requests may wait in all",
+        ),
         ("-s 4 a", "-s 4: it takes a whole number from 5 to"),
         (
             "-s 21 --udp a",

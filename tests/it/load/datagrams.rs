@@ -153,6 +153,26 @@ fn a_stranger_is_no_answer() {
     );
 }
 
+/// Two sockets ask, and each gets what is the other's.
+#[test]
+fn the_reply_to_another_socket_is_wrong() {
+    let mut held = None;
+    let address = udp_server(move |number, ping, peer, socket| match number {
+        0 => held = Some((pong(ping), peer)),
+        1 => {
+            let (reply, other) = held.take().unwrap();
+            socket.send_to(&reply, peer).unwrap();
+            socket.send_to(&pong(ping), other).unwrap();
+        }
+        _ => {
+            socket.send_to(&pong(ping), peer).unwrap();
+        }
+    });
+    let ran = load(address, "--udp -c 2 -d 300ms --timeout 200ms");
+    assert_eq!((ran.code, ran.count("wrong")), (1, 2), "{}", ran.json);
+    assert_eq!(ran.count("lost"), 2);
+}
+
 #[test]
 fn our_server_is_asked_and_answers_in_super_packets() {
     let served = Served::start();

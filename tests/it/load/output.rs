@@ -119,6 +119,23 @@ fn times_read_well() {
     assert_eq!(time(90_000_000_000), "90.00 s");
 }
 
+/// Who had no CPU has measured that too, and says so.
+#[test]
+fn a_client_short_of_cpu_says_so() {
+    let says_so = |cpu_ms, waited_ms| {
+        let mut report = report(None);
+        report.cost.cpu = Duration::from_millis(cpu_ms);
+        report.cost.waited_for_cpu = Some(Duration::from_millis(waited_ms));
+        let json: Value = serde_json::from_str(&report.json()).unwrap();
+        let said = report.to_string().contains("short of CPU");
+        assert_eq!(json["client"]["short_of_cpu"], said);
+        said
+    };
+    assert!(!says_so(90, 1));
+    assert!(says_so(99, 0));
+    assert!(says_so(50, 10));
+}
+
 /// What a program finds by name.
 const KEYS: &[&str] = &[
     "target",

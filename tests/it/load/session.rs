@@ -133,6 +133,21 @@ fn a_promise_that_nobody_keeps_is_told() {
     assert!(ran.stderr.contains(": broken"), "{}", ran.stderr);
 }
 
+/// The connection is gone when the next step begins, but what it brought is not forgotten.
+#[test]
+fn a_wrong_reply_in_a_step_of_a_search_is_told() {
+    let address = tcp_server(|stream| {
+        each_line(stream, |number, line, peer| {
+            let mut reply = pong(line);
+            reply[9] ^= u8::from(number == 10);
+            say(peer, &reply)
+        });
+    });
+    let ran = load(address, "-c 2 -d 1s --find-max p50=10s");
+    assert_eq!((ran.code, ran.count("wrong")), (1, 2), "{}", ran.json);
+    assert!(ran.stderr.contains("wrong reply"), "{}", ran.stderr);
+}
+
 /// The first signal ends the run with its report; what is on its way is still waited for.
 #[test]
 fn a_signal_ends_the_run_with_its_report() {

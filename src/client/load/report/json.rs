@@ -71,6 +71,7 @@ impl Report {
             .decimal("cpu_share", self.cpu_share())
             .decimal("cpu_us_per_reply", self.cpu_per_reply_ns() / 1e3)
             .decimal("waited_for_cpu_us", waited)
+            .with("short_of_cpu", self.client_is_short_of_cpu())
     }
 
     fn offload_json(&self) -> Object {

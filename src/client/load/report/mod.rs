@@ -37,6 +37,11 @@ pub struct Report {
     pub found: Option<Found>,
 }
 
+/// A client that is on its CPU for more of the time has nothing to spare.
+const CPU_SHARE_MAX: f64 = 0.95;
+/// Nor has one that waits for a CPU for more than one part in so many of the time.
+const WAITED_PART_MAX: u32 = 50;
+
 /// The answer to `--find-max`.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -145,6 +150,12 @@ impl Report {
         } else {
             0.0
         }
+    }
+
+    /// The client had no CPU to spare, or had to wait for it: then it has measured itself too.
+    fn client_is_short_of_cpu(&self) -> bool {
+        let waited = self.cost.waited_for_cpu.unwrap_or_default();
+        self.cpu_share() > CPU_SHARE_MAX || waited > self.cost.wall / WAITED_PART_MAX
     }
 
     fn cpu_per_reply_ns(&self) -> f64 {

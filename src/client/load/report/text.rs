@@ -131,9 +131,16 @@ impl Report {
             "client       {share:.1} % of a CPU, {per_reply} of CPU a reply"
         )?;
         match self.cost.waited_for_cpu {
-            Some(waited) => writeln!(f, ", {} waiting for a CPU", time(nanos(waited))),
-            None => writeln!(f),
+            Some(waited) => writeln!(f, ", {} waiting for a CPU", time(nanos(waited)))?,
+            None => writeln!(f)?,
         }
+        if self.client_is_short_of_cpu() {
+            writeln!(
+                f,
+                "             short of CPU: its own delays are in these latencies"
+            )?;
+        }
+        Ok(())
     }
 
     fn write_offload(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

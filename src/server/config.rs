@@ -9,8 +9,9 @@ use crate::reactor::kernel::ARRIVAL_MAX_BYTES;
 /// How many connections one listener accepts in one turn of the loop, at most.
 pub const ACCEPTS_PER_TURN: usize = 64;
 
-/// How many connections are closed in one turn because their deadline has passed, at most: thousands may have
-/// gone silent at once. Those that are left are due already, so the next wait does not sleep.
+/// How many connections are closed in one turn because their deadline has passed, at most:
+/// thousands may have gone silent at once. Those that are left are due already, so the next wait
+/// does not sleep.
 pub const EXPIRIES_PER_TURN: usize = 256;
 
 /// How long a connection whose FIN is out is read from and discarded, at most.
@@ -33,8 +34,8 @@ pub struct Config {
     pub busy_poll: Duration,
 }
 
-/// How large the buffers are, and how much one turn of the loop does: what is measured and set at compile
-/// time. A test sets smaller ones, so that a few bytes reach every edge.
+/// How large the buffers are, and how much one turn of the loop does: what is measured and set at
+/// compile time. A test sets smaller ones, so that a few bytes reach every edge.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// How much one read of a connection fetches.

@@ -52,14 +52,35 @@ pub fn still_connecting(error: io::Error) -> io::Error {
     }
 }
 
-/// Says whether an accept failed because this process or host is out of something, rather than
-/// because of the one connection: accept(2) lists them. The connection is then still in the
-/// backlog.
+/// Says whether an accept failed because this process or host is out of something: accept(2) lists
+/// them. The connection is then still in the backlog.
 #[must_use]
 pub fn is_exhaustion(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
+/// Says whether an accept failed because of the one connection that it took from the backlog: Linux
+/// passes on what the network has said of it, and a firewall may forbid it, accept(2).
+#[must_use]
+pub fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNABORTED
+                | Errno::PERM
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::NONET
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::TIMEDOUT
+        )
     )
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use log::{debug, warn};
 
 use super::counters::{AcceptError, Counters};
-use crate::reactor::attempt::{Attempt, is_exhaustion};
+use crate::reactor::attempt::{Attempt, is_about_one_connection, is_exhaustion};
 use crate::reactor::deadlines::RETRY_AFTER;
 use crate::reactor::kernel::{Listener, Readiness};
 use crate::reactor::latch::Latched;
@@ -15,7 +15,8 @@ use crate::reactor::latch::Latched;
 ///
 /// When descriptors have run out, accept fails, and no new edge will come for the connections that
 /// wait. So the latch stays set and accepting pauses: until a connection of ours closes, or until
-/// [`RETRY_AFTER`], as somebody else may have freed one.
+/// [`RETRY_AFTER`], as somebody else may have freed one. The same goes for an error that nobody
+/// foresaw: asking again at once would spin.
 #[derive(Debug)]
 pub struct Acceptor<L> {
     listener: Latched<L>,
@@ -72,19 +73,23 @@ impl<L: Listener> Acceptor<L> {
                     return Some(accepted);
                 }
                 Attempt::Blocked => {}
-                Attempt::Failed(error) if is_exhaustion(&error) => {
-                    counters.count_accept_error(AcceptError::Exhausted);
+                // It has left the backlog, the next may be sound.
+                Attempt::Failed(error) if is_about_one_connection(&error) => {
+                    counters.count_accept_error(AcceptError::Connection);
+                    debug!("accept: {error}");
+                    return None;
+                }
+                Attempt::Failed(error) => {
+                    let reason = if is_exhaustion(&error) {
+                        AcceptError::Exhausted
+                    } else {
+                        AcceptError::Other
+                    };
+                    counters.count_accept_error(reason);
                     self.paused_until = Some(now + RETRY_AFTER);
                     if !std::mem::replace(&mut self.told, true) {
                         warn!("accept: {error}; connections wait in the backlog");
                     }
-                }
-                // About that one connection, accept(2): it has left the backlog, the next may be
-                // sound.
-                Attempt::Failed(error) => {
-                    counters.count_accept_error(AcceptError::Connection);
-                    debug!("accept: {error}");
-                    return None;
                 }
             }
         }

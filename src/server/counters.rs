@@ -84,11 +84,18 @@ pub enum AcceptError {
     Connection,
     /// The kernel would not watch it (epoll_ctl(2)), so it was closed.
     Register,
+    /// Any other reason: accepting pauses, as when something has run out.
+    Other,
 }
 
 impl AcceptError {
     /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 3] = [Self::Exhausted, Self::Connection, Self::Register];
+    pub const ALL: [Self; 4] = [
+        Self::Exhausted,
+        Self::Connection,
+        Self::Register,
+        Self::Other,
+    ];
 
     /// The reason as the metrics name it.
     #[must_use]
@@ -97,6 +104,7 @@ impl AcceptError {
             Self::Exhausted => "exhausted",
             Self::Connection => "connection",
             Self::Register => "register",
+            Self::Other => "other",
         }
     }
 }

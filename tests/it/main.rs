@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unchecked_time_subtraction,
     clippy::unwrap_used,
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"
@@ -19,6 +20,7 @@ mod ping;
 mod protocol;
 mod run_queue;
 mod serve;
+mod sim;
 mod splits;
 mod state;
 mod support;

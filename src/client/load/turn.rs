@@ -19,8 +19,8 @@ const REMEMBERED_PER_WAITING: usize = 16;
 /// How many requests all of them together remember for the sake of a rate: 24 MiB.
 const REMEMBERED_FOR_RATE_MAX: usize = 1 << 20;
 
-/// How long before the timetable calls the loop no longer sleeps: a timer wakes a process 30 to 50 us
-/// late, which would be a third of a latency on one host, and the client's own.
+/// How long before the timetable calls the loop no longer sleeps: a timer wakes a process 30 to 50
+/// us late, which would be a third of a latency on one host, and the client's own.
 const AWAKE_BEFORE_CALL: Duration = Duration::from_micros(60);
 /// But no more than one part in so many of the time between two calls: who never sleeps is made to
 /// wait by the scheduler, for milliseconds, as soon as somebody else wants the CPU.

@@ -1,0 +1,256 @@
+//! The simulated kernel's state and its clock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use pingpong::reactor::kernel::{Signal, Token};
+
+use super::faults::{Call, Fault, Faults};
+use super::peer::Peer;
+use super::plan::{MS, Plan};
+use super::rng::Rng;
+use super::socket::{Conn, Id, ListenSocket, PortSocket, Watch};
+
+/// The port that the server is on.
+pub const PORT: u16 = 8888;
+
+/// What a schedule came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub calls: usize,
+    pub faults: usize,
+    pub waits: usize,
+    pub events: usize,
+    /// Calls that did something.
+    pub successes: usize,
+    pub accepted: u64,
+    pub closed: u64,
+}
+
+impl Stats {
+    pub fn add(&mut self, more: Self) {
+        self.calls += more.calls;
+        self.faults += more.faults;
+        self.waits += more.waits;
+        self.events += more.events;
+        self.successes += more.successes;
+        self.accepted += more.accepted;
+        self.closed += more.closed;
+    }
+}
+
+/// The clock of a schedule starts here.
+pub const START_NS: u64 = 0;
+
+/// When nothing moves but the server's own timeouts, the operator stops it after this long: all
+/// deadlines have passed by then.
+pub const PATIENCE_NS: u64 = 15_000 * MS;
+
+/// No schedule makes so many calls: their peers have little to say.
+const CALLS_MAX: usize = 500_000;
+
+pub struct World {
+    pub plan: Plan,
+    pub base: Instant,
+    pub now_ns: u64,
+    /// What the server was told the time is.
+    pub turn_ns: u64,
+    pub rng: Rng,
+    pub peers: Vec<Peer>,
+    pub listeners: Vec<ListenSocket>,
+    pub ports: Vec<PortSocket>,
+    pub conns: Vec<Conn>,
+    /// The ready list, in the order of the edges, and those edges that come with the next wait
+    /// only.
+    pub ready: Vec<Id>,
+    pub late: Vec<Id>,
+    /// Tokens that were ever registered, for events that nobody asked for.
+    pub tokens: Vec<Token>,
+    pub signals_to_come: Vec<(u64, Signal)>,
+    pub signals: VecDeque<Signal>,
+    /// When the server was told to stop.
+    pub stop_told_ns: Option<u64>,
+    /// How often it was.
+    pub stops: usize,
+    /// The server is over: what it still holds, it drops.
+    pub is_over: bool,
+    /// What pays for replies to what is not a ping.
+    pub tokens_left: f64,
+    pub tokens_at_ns: u64,
+    pub stats: Stats,
+    /// Every call so far.
+    pub calls: Vec<Call>,
+    /// Waits without sleep in a row, with nothing done between them.
+    pub idle_waits: usize,
+    /// What had been done when the last wait ended: events, successes and faults.
+    pub done_before: usize,
+    /// Not a server makes the calls, but a test of this kernel.
+    pub is_unchecked: bool,
+    /// What went wrong first.
+    pub violation: Option<String>,
+    pub trace: Option<Vec<String>>,
+}
+
+/// Tells the trace, if anybody listens.
+macro_rules! say {
+    ($world:expr, $($arg:tt)*) => {
+        if $world.trace.is_some() {
+            $world.tell(format_args!($($arg)*));
+        }
+    };
+}
+pub(crate) use say;
+
+impl World {
+    pub fn new(plan: Plan, base: Instant, is_traced: bool) -> Self {
+        let mut signals_to_come = Vec::new();
+        let at = |ns: Option<u64>, signal| ns.map(|ns| (ns, signal));
+        signals_to_come.extend(at(plan.stop_ns, Signal::Stop));
+        signals_to_come.extend(at(plan.second_stop_ns, Signal::Stop));
+        signals_to_come.extend(at(plan.report_ns, Signal::Report));
+        let listeners = (0..plan.listeners).map(|_| ListenSocket {
+            watch: Watch::default(),
+            is_open: true,
+            backlog: VecDeque::new(),
+            is_refusing: false,
+            accepts_in_turn: 0,
+        });
+        let ports = (0..plan.ports).map(|number| PortSocket {
+            watch: Watch::default(),
+            is_open: true,
+            bound: Self::bound(number),
+            queue: VecDeque::new(),
+            queue_max: plan.kernel.queue_max,
+            gso_segments: plan.kernel.gso_segments,
+            is_failing: false,
+            receives_in_turn: 0,
+            owed: Vec::new(),
+            received: 0,
+            sent: 0,
+            received_packets: 0,
+            due_at_stop: 0,
+        });
+        Self {
+            base,
+            now_ns: START_NS,
+            turn_ns: START_NS,
+            rng: Rng::new(!plan.seed),
+            peers: plan.peers.clone(),
+            listeners: listeners.collect(),
+            ports: ports.collect(),
+            conns: Vec::new(),
+            ready: Vec::new(),
+            late: Vec::new(),
+            tokens: Vec::new(),
+            signals_to_come,
+            signals: VecDeque::new(),
+            stop_told_ns: None,
+            stops: 0,
+            is_over: false,
+            tokens_left: f64::from(plan.config.other_rate_per_s),
+            tokens_at_ns: START_NS,
+            stats: Stats::default(),
+            calls: Vec::new(),
+            idle_waits: 0,
+            done_before: 0,
+            is_unchecked: false,
+            violation: None,
+            trace: is_traced.then(Vec::new),
+            plan,
+        }
+    }
+
+    /// The first port is bound to every address, the second to one.
+    pub fn bound(number: usize) -> SocketAddr {
+        let ip = if number == 0 {
+            Ipv4Addr::UNSPECIFIED
+        } else {
+            Ipv4Addr::LOCALHOST
+        };
+        SocketAddr::new(IpAddr::V4(ip), PORT)
+    }
+
+    pub fn tell(&mut self, what: fmt::Arguments<'_>) {
+        let (ms, us) = (self.now_ns / MS, self.now_ns / 1000 % 1000);
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{ms:>6}.{us:03} ms  {what}"));
+        }
+    }
+
+    /// Something that must never happen has happened.
+    pub fn violated(&mut self, what: fmt::Arguments<'_>) {
+        if self.is_unchecked {
+            return;
+        }
+        if self.violation.is_none() {
+            self.tell(format_args!("VIOLATION: {what}"));
+            self.violation = Some(what.to_string());
+        }
+    }
+
+    /// Faults still happen.
+    pub fn is_faulty(&self) -> bool {
+        let kernel = &self.plan.kernel;
+        match &kernel.faults {
+            Faults::At(faults) => faults.iter().any(|(number, _)| *number >= self.stats.calls),
+            _ => kernel
+                .faults_until_ns
+                .is_none_or(|until| self.now_ns < until),
+        }
+    }
+
+    /// A call begins: time passes, a peer may move meanwhile, and the call may be one that goes
+    /// wrong.
+    pub fn enter(&mut self, call: Call) -> Option<Fault> {
+        self.stats.calls += 1;
+        assert!(
+            self.stats.calls < CALLS_MAX,
+            "{CALLS_MAX} calls, and no end"
+        );
+        self.calls.push(call);
+        self.now_ns += 1000;
+        for place in 0..self.plan.kernel.races_at.len() {
+            if self.plan.kernel.races_at[place] == self.stats.calls {
+                self.move_soonest();
+            }
+        }
+        if self.is_faulty() && self.rng.one_in(self.plan.kernel.races_one_in) {
+            self.move_soonest();
+        }
+        if !self.is_faulty() {
+            return None;
+        }
+        let fault = self
+            .plan
+            .kernel
+            .faults
+            .next(self.stats.calls, call, &mut self.rng);
+        if let Some(fault) = fault {
+            self.stats.faults += 1;
+            say!(self, "FAULT: the next {call:?} goes wrong: {fault:?}");
+        }
+        fault
+    }
+
+    /// The peer that is to move next does so now.
+    pub fn move_soonest(&mut self) {
+        let soonest = self.peers.iter().enumerate();
+        let soonest = soonest.filter_map(|(number, peer)| Some((peer.next_ns?, number)));
+        if let Some((_, number)) = soonest.min() {
+            self.move_peer(number);
+        }
+    }
+
+    pub fn open_conns(&self) -> usize {
+        self.conns.iter().filter(|conn| conn.is_open).count()
+    }
+
+    /// Descriptors of sockets that are open.
+    pub fn open_descriptors(&self) -> usize {
+        let listeners = self.listeners.iter().filter(|socket| socket.is_open);
+        let ports = self.ports.iter().filter(|socket| socket.is_open);
+        listeners.count() + ports.count() + self.open_conns()
+    }
+}

@@ -19,6 +19,7 @@ mod puppet;
 mod reference;
 mod rng;
 mod schedule;
+mod shipped;
 mod socket;
 mod strace;
 mod truth;

@@ -11,6 +11,7 @@ use pingpong::server::{Exit, Server};
 use super::faults::Call;
 use super::kernel::SimKernel;
 use super::plan::Plan;
+use super::shipped::CONNECTION_MAX_BYTES;
 use super::world::{Stats, World};
 
 /// No schedule takes more turns: their peers have little to say.
@@ -80,6 +81,7 @@ fn serve(world: &Rc<RefCell<World>>) {
 fn turns(world: &Rc<RefCell<World>>, server: &mut Server<SimKernel>, plan: &Plan) -> Option<Exit> {
     // A reply can be five times as long as its message, behind a line as long as it may be.
     let kept_max = plan.config.rules.max_message_bytes + 6 * plan.sizes.window_bytes + 64;
+    let kept_max = kept_max.min(CONNECTION_MAX_BYTES);
     for _ in 0..TURNS_MAX {
         let exit = server.turn();
         let world = &mut *world.borrow_mut();
@@ -96,6 +98,7 @@ fn turns(world: &Rc<RefCell<World>>, server: &mut Server<SimKernel>, plan: &Plan
             world.violated(format_args!("{live} connections are more than allowed"));
         }
         let kept = server.kept_bytes().max().unwrap_or(0);
+        world.stats.kept_max_bytes = world.stats.kept_max_bytes.max(kept);
         if kept > kept_max {
             world.violated(format_args!("a connection owns {kept} bytes"));
         }

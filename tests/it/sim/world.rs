@@ -27,6 +27,8 @@ pub struct Stats {
     pub successes: usize,
     pub accepted: u64,
     pub closed: u64,
+    /// The most that a connection owned.
+    pub kept_max_bytes: usize,
 }
 
 impl Stats {
@@ -38,6 +40,7 @@ impl Stats {
         self.successes += more.successes;
         self.accepted += more.accepted;
         self.closed += more.closed;
+        self.kept_max_bytes = self.kept_max_bytes.max(more.kept_max_bytes);
     }
 }
 

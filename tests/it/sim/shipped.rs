@@ -1,0 +1,92 @@
+//! Schedules with the sizes that ship, and with enough to say to reach them.
+
+use pingpong::server::Sizes;
+
+use super::peer::{Ending, Peer, Reading, Role, StreamPeer};
+use super::plan::Plan;
+use super::rng::Rng;
+use super::schedule::run;
+
+/// The most that a client can cost, whatever it sends.
+pub const CONNECTION_MAX_BYTES: usize = 256 * 1024;
+
+const SCHEDULES: u64 = 150;
+
+/// Fails with the end of the trace; returns how much the connections owned at most.
+fn assert_passes(plan: &Plan, what: &str) -> usize {
+    let outcome = run(plan.clone(), false);
+    let Some(violation) = outcome.violation else {
+        return outcome.stats.kept_max_bytes;
+    };
+    let trace = run(plan.clone(), true).trace;
+    // The lines are as long as what was sent.
+    for line in trace.iter().rev().take(40).rev() {
+        println!("{}", line.chars().take(160).collect::<String>());
+    }
+    panic!("{what}: {violation}");
+}
+
+fn streams(plan: &mut Plan) -> impl Iterator<Item = &mut StreamPeer> {
+    plan.peers
+        .iter_mut()
+        .filter_map(|peer| match &mut peer.role {
+            Role::Stream(peer) => Some(peer),
+            Role::Datagrams(_) => None,
+        })
+}
+
+#[test]
+fn the_sizes_that_ship() {
+    for seed in 0..SCHEDULES {
+        let rng = &mut Rng::new(seed);
+        let mut plan = Plan::drawn(seed);
+        plan.sizes = Sizes::default();
+        plan.config.rules.max_message_bytes = rng.pick(&[100, 4096, 65536]);
+        plan.kernel.receive_buffer_bytes = rng.pick(&[1000, 32 * 1024, 200_000]);
+        plan.kernel.send_buffer_bytes = rng.pick(&[1000, 32 * 1024, 200_000]);
+        for peer in streams(&mut plan) {
+            let times = 100_000 / (peer.script.len() + 1);
+            peer.script = peer.script.repeat(rng.between(1, times + 1));
+            peer.chunk = rng.pick(&[1460, 32 * 1024, 65536]);
+            if let Reading::Slow(most) = &mut peer.reading {
+                *most *= 5000;
+            }
+        }
+        assert_passes(&plan, &format!("seed {seed}"));
+    }
+}
+
+/// The longest line that may be, and behind it nothing but line ends, each of which costs five bytes; or
+/// as much as fits of what only lengthens a line.
+#[test]
+fn who_never_reads_costs_so_much_and_no_more() {
+    let longest = 65536;
+    let mut most = 0;
+    let line = [vec![b'x'; longest - 1], b"\n".to_vec()].concat();
+    let ping = [b"ping".to_vec(), line[4..].to_vec()].concat();
+    for script in [
+        [&ping[..], &b"\n".repeat(300_000)].concat(),
+        [&ping[..longest - 1], &b"\n".repeat(300_000)].concat(),
+        b"\n".repeat(300_000),
+        [b"\n".repeat(20_000), vec![b'x'; 300_000]].concat(),
+        ping.repeat(5),
+    ] {
+        for send_buffer_bytes in [1, 100_000] {
+            let mut peer = Peer::scripted(&script, 0, Ending::Ignore);
+            if let Role::Stream(peer) = &mut peer.role {
+                peer.reading = Reading::Never;
+                // The line's end comes in one read with a window full of what follows.
+                peer.chunk = longest - 1;
+            }
+            let mut plan = Plan::calm(longest, vec![peer]);
+            plan.sizes = Sizes::default();
+            plan.kernel.receive_buffer_bytes = 200_000;
+            plan.kernel.send_buffer_bytes = send_buffer_bytes;
+            most = most.max(assert_passes(&plan, "a client that never reads"));
+        }
+    }
+    assert!(
+        most > CONNECTION_MAX_BYTES / 4 * 3,
+        "{most} bytes are not the worst case"
+    );
+}

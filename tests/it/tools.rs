@@ -4,11 +4,11 @@
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
-use crate::support::server::{Server, run, wait_for_exit};
+use crate::support::server::{Reaped, Server, run, wait_for_exit};
 use crate::support::{GUARD, has_ipv6};
 
 /// A conversation that they all have: what is typed, and what is seen after it.
@@ -21,21 +21,23 @@ const TYPED: &[(&str, &str)] = &[
 /// An interactive tool, running.
 struct Tool {
     name: String,
-    child: Child,
+    child: Reaped,
     output: Receiver<u8>,
     seen: String,
 }
 
 impl Tool {
     fn start(name: &str, args: &[&str]) -> Self {
-        let mut child = Command::new(name)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().unwrap();
+        let mut child = Reaped(
+            Command::new(name)
+                .args(args)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
+        let stdout = child.0.stdout.take().unwrap();
         let (sender, output) = mpsc::channel();
         std::thread::spawn(move || {
             BufReader::new(stdout)
@@ -52,7 +54,7 @@ impl Tool {
     }
 
     fn types(&mut self, text: &str) {
-        let stdin = self.child.stdin.as_mut().unwrap();
+        let stdin = self.child.0.stdin.as_mut().unwrap();
         stdin.write_all(text.as_bytes()).unwrap();
     }
 
@@ -74,13 +76,6 @@ impl Tool {
         if let Ok(byte) = self.output.recv_timeout(GUARD) {
             panic!("{}: {:?} after all", self.name, char::from(byte));
         }
-    }
-}
-
-impl Drop for Tool {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -126,10 +121,10 @@ fn nc() {
         let mut tcp = Tool::start("nc", &["-N", &host, &port]);
         talk(&mut tcp);
         tcp.types("ping 1\nhello\nping 2");
-        drop(tcp.child.stdin.take());
+        drop(tcp.child.0.stdin.take());
         tcp.shows("pong 1\npong\npong 2");
         tcp.shows_no_more();
-        assert!(wait_for_exit(&mut tcp.child).success());
+        assert!(wait_for_exit(&mut tcp.child.0).success());
         talk(&mut Tool::start("nc", &["-u", &host, &port]));
     }
 }
@@ -144,10 +139,10 @@ fn ncat() {
         let mut tcp = Tool::start("ncat", &[&host, &port]);
         talk(&mut tcp);
         tcp.types("ping 1\nping 2");
-        drop(tcp.child.stdin.take());
+        drop(tcp.child.0.stdin.take());
         tcp.shows("pong 1\npong 2");
         tcp.shows_no_more();
-        assert!(wait_for_exit(&mut tcp.child).success());
+        assert!(wait_for_exit(&mut tcp.child.0).success());
         talk(&mut Tool::start("ncat", &["-u", &host, &port]));
     }
 }
@@ -162,10 +157,10 @@ fn socat() {
         let mut tcp = Tool::start("socat", &["-", &format!("TCP:{at}")]);
         talk(&mut tcp);
         tcp.types("ping 1\nping 2");
-        drop(tcp.child.stdin.take());
+        drop(tcp.child.0.stdin.take());
         tcp.shows("pong 1\npong 2");
         tcp.shows_no_more();
-        assert!(wait_for_exit(&mut tcp.child).success());
+        assert!(wait_for_exit(&mut tcp.child.0).success());
         talk(&mut Tool::start("socat", &["-", &format!("UDP:{at}")]));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{ChildStderr, Stdio};
 use std::time::Instant;
 
 use rustix::io::ioctl_fionread;
 
 use crate::support::client::{ask, connect, expect, replies_to, udp};
-use crate::support::server::{Server, pingpong};
+use crate::support::server::{Reaped, Server, pingpong};
 use crate::support::until;
 
 #[test]
@@ -147,18 +147,16 @@ fn a_storm_is_limited() {
 
 /// A server that logs each message into a pipe, and the pipe.
 struct Piped {
-    child: Child,
+    _child: Reaped,
     stderr: Option<BufReader<ChildStderr>>,
     at: SocketAddr,
 }
 
 impl Piped {
     fn start() -> Self {
-        let mut child = pingpong(&["serve", "--listen", "127.0.0.1:0", "-vv"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::with_capacity(1, child.stderr.take().unwrap());
+        let mut command = pingpong(&["serve", "--listen", "127.0.0.1:0", "-vv"]);
+        let mut child = Reaped(command.stderr(Stdio::piped()).spawn().unwrap());
+        let mut stderr = BufReader::with_capacity(1, child.0.stderr.take().unwrap());
         let mut lines = [String::new(), String::new()];
         for line in &mut lines {
             stderr.read_line(line).unwrap();
@@ -169,7 +167,11 @@ impl Piped {
             .unwrap();
         let at = at.parse().unwrap();
         let stderr = Some(stderr);
-        Self { child, stderr, at }
+        Self {
+            _child: child,
+            stderr,
+            at,
+        }
     }
 
     fn assert_serves(&self) {
@@ -178,13 +180,6 @@ impl Piped {
             replies_to(&udp([127, 0, 0, 1]), self.at, &[b"ping"]),
             [b"pong"]
         );
-    }
-}
-
-impl Drop for Piped {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -279,6 +279,21 @@ fn a_drain_anywhere() {
     }
 }
 
+/// Whoever sends on and on is read from no more when the time for that is over.
+#[test]
+fn a_drain_cut_short() {
+    let mut bench = bench(LIMITED);
+    let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
+    let _ = talk.wire.arrive(&b"ping\n".repeat(100_000));
+    talk.connection.drain();
+    assert!(talk.connection.work(talk.bench).more);
+    let read_len = 500_000 - talk.wire.unread_len();
+    talk.connection.drained();
+    talk.work();
+    assert_eq!(talk.connection.state(), State::Lingering);
+    assert_eq!(talk.wire.sent(), b"pong\n".repeat(read_len / 5));
+}
+
 /// A client that does not read is not read from, and costs no more than the documented 256 KiB.
 #[test]
 fn back_pressure() {

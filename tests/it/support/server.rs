@@ -14,7 +14,7 @@ use super::{GUARD, until};
 
 /// `pingpong serve`, running.
 pub(crate) struct Server {
-    child: Child,
+    child: Reaped,
     log: Arc<Log>,
     /// What it listens on, in the order in which it says so.
     pub(crate) tcp: Vec<SocketAddr>,
@@ -70,12 +70,9 @@ impl Server {
     /// Starts a command that serves, and waits until it is reachable. It must log: its port is in
     /// there.
     pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = child.stderr.take().unwrap();
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = Reaped(command.spawn().unwrap());
+        let stderr = child.0.stderr.take().unwrap();
         let log = Arc::new(Log::default());
         std::thread::spawn({
             let log = log.clone();
@@ -104,7 +101,7 @@ impl Server {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -112,7 +109,7 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
     /// What it has logged so far.
@@ -154,12 +151,12 @@ impl Server {
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.child.0.try_wait().unwrap().is_none()
     }
 
     /// Waits for its end, and returns the exit code.
     pub(crate) fn wait_for_exit(&mut self) -> Option<i32> {
-        wait_for_exit(&mut self.child).code()
+        wait_for_exit(&mut self.child.0).code()
     }
 
     /// Stops it (SIGSTOP), and returns once it stands still.
@@ -198,8 +195,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             let lines = self.lines();
             let last = &lines[lines.len().saturating_sub(40)..];
@@ -240,6 +235,16 @@ impl Log {
     }
 }
 
+/// A child that does not outlive its test, whatever becomes of that.
+pub(crate) struct Reaped(pub(crate) Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Waits for a child's end, but not for ever.
 pub(crate) fn wait_for_exit(child: &mut Child) -> ExitStatus {
     let mut status = None;
@@ -252,15 +257,14 @@ pub(crate) fn wait_for_exit(child: &mut Child) -> ExitStatus {
 
 /// Runs a command that ends by itself: exit code, standard output, standard error.
 pub(crate) fn run(mut command: Command) -> (Option<i32>, String, String) {
-    let mut child = command
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let mut stderr = child.stderr.take().unwrap();
-    let status = wait_for_exit(&mut child);
+        .stderr(Stdio::piped());
+    let mut child = Reaped(command.spawn().unwrap());
+    let mut stdout = child.0.stdout.take().unwrap();
+    let mut stderr = child.0.stderr.take().unwrap();
+    let status = wait_for_exit(&mut child.0);
     let mut texts = [String::new(), String::new()];
     stdout.read_to_string(&mut texts[0]).unwrap();
     stderr.read_to_string(&mut texts[1]).unwrap();

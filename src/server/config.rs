@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::connection::{TURN_BUDGET_BYTES, WINDOW_BYTES};
 use crate::protocol::stream::Rules;
+use crate::reactor::deadlines::TICK;
 use crate::reactor::kernel::ARRIVAL_MAX_BYTES;
 
 /// How many connections one listener accepts in one turn of the loop, at most.
@@ -14,8 +15,9 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 /// does not sleep.
 pub const EXPIRIES_PER_TURN: usize = 256;
 
-/// How long a connection whose FIN is out is read from and discarded, at most.
-pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a connection whose FIN is out is read from and discarded: 2 s at most, and a deadline may
+/// pass a tick late.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2).saturating_sub(TICK);
 
 /// What the operator set.
 #[derive(Clone, Debug)]

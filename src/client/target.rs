@@ -1,6 +1,5 @@
 //! Whom a client talks to: `HOST`, `HOST:PORT`, `:PORT`, `PORT`, `[v6]:PORT`.
 
-use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -69,12 +68,6 @@ impl Target {
             )));
         }
         Ok(addresses)
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host)
     }
 }
 

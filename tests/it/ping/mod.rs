@@ -1,4 +1,5 @@
-//! `pingpong ping`: in virtual time against a scripted server, and the real program on real sockets.
+//! `pingpong ping`: in virtual time against a scripted server, and the real program on real
+//! sockets.
 
 mod command_line;
 mod figures;

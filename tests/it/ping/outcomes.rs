@@ -319,3 +319,23 @@ fn an_address_that_is_silent_gives_way_to_the_next() {
         assert!(ran.results.contains(line), "{}", ran.results);
     }
 }
+
+#[test]
+fn a_stream_of_wrong_lines_is_cut_off() {
+    let script: Script = |_, _| vec![(us(50), Act::Send(vec![b'\n'; 60_000])); 10];
+    let world = World::new(AT_ONCE, script);
+    let ran = run_at(&world, config(), lines(), addresses());
+    // One ends the ping, and one shows that there are more.
+    let line = " wrong reply of 1 bytes: \\n\n";
+    assert_eq!(
+        ran.results.matches(line).count(),
+        2 + 2 + 2,
+        "{}",
+        ran.results
+    );
+    assert!(
+        ran.results
+            .contains("3 packets transmitted, 0 received, +6 errors, 100%")
+    );
+    assert_eq!(world.opened(), 3);
+}

@@ -62,6 +62,7 @@ pub fn datagrams(address: SocketAddr, options: BindOptions) -> io::Result<OsData
     Ok(OsDatagrams {
         socket: UdpSocket::from_std(socket.into()),
         offload,
+        peer: None,
     })
 }
 

@@ -199,11 +199,15 @@ impl Stream for TcpStream {
 pub struct OsDatagrams {
     pub(super) socket: UdpSocket,
     pub(super) offload: UdpSocketState,
+    /// Whom it is connected to.
+    pub(super) peer: Option<SocketAddr>,
 }
 
 impl Datagrams for OsDatagrams {
     fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
-        self.socket.connect(peer)
+        self.socket.connect(peer)?;
+        self.peer = Some(peer);
+        Ok(())
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -230,6 +234,13 @@ impl Datagrams for OsDatagrams {
     }
 
     fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
+        // A connected socket has its route at hand; with a destination, the kernel looks it up anew.
+        if self.peer == Some(departure.destination)
+            && departure.source.is_none()
+            && departure.bytes.len() <= departure.segment_bytes
+        {
+            return self.socket.send(departure.bytes).map(drop);
+        }
         let transmit = Transmit {
             destination: departure.destination,
             ecn: None,

@@ -18,6 +18,8 @@ use super::kernel::{ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure};
 pub struct BatchUdp {
     socket: UdpSocket,
     offload: UdpSocketState,
+    /// Whom it is connected to.
+    peer: Option<SocketAddr>,
 }
 
 impl BatchUdp {
@@ -31,6 +33,7 @@ impl BatchUdp {
         Ok(Self {
             socket: UdpSocket::from_std(socket.into()),
             offload,
+            peer: None,
         })
     }
 
@@ -58,7 +61,9 @@ fn undo_what_only_quic_wants(socket: &Socket) -> io::Result<()> {
 
 impl Datagrams for BatchUdp {
     fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
-        self.socket.connect(peer)
+        self.socket.connect(peer)?;
+        self.peer = Some(peer);
+        Ok(())
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -85,6 +90,13 @@ impl Datagrams for BatchUdp {
     }
 
     fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
+        // A connected socket has its route at hand; with a destination, the kernel looks it up anew.
+        if self.peer == Some(departure.destination)
+            && departure.source.is_none()
+            && departure.bytes.len() <= departure.segment_bytes
+        {
+            return self.socket.send(departure.bytes).map(drop);
+        }
         let transmit = Transmit {
             destination: departure.destination,
             ecn: None,

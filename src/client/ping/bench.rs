@@ -9,8 +9,12 @@ use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{ARRIVAL_MAX_BYTES, Arrivals, Datagrams, Stream};
 use crate::reactor::latch::Latched;
 
-/// How many times a link is read from in one turn of the loop, at most.
-const READS_PER_TURN: usize = 16;
+/// How many bytes of one connection are read in one turn of the loop, at most one read more. Until
+/// then it is read to its end, so that no ping is sent on a connection that the peer has closed.
+const TURN_BUDGET_BYTES: usize = 64 * 1024;
+
+/// How many times a datagram socket is received from in one turn of the loop, at most.
+const RECEIVES_PER_TURN: usize = 16;
 
 /// Where all links receive to, one after the other.
 #[derive(Debug, Default)]
@@ -59,10 +63,8 @@ impl Bench {
     fn fill<S: Stream>(&mut self, stream: &mut Latched<S>) -> Result<(), Failure> {
         let bytes = &mut self.arrivals.bytes;
         let window = bytes.get_mut(..ARRIVAL_MAX_BYTES).unwrap_or_default();
-        for _ in 0..READS_PER_TURN {
-            if !stream.is_readable() {
-                break;
-            }
+        let end = self.text.len() + TURN_BUDGET_BYTES;
+        while stream.is_readable() && self.text.len() < end {
             match stream.read(window) {
                 Attempt::Done(0) => return Err(Failure::Closed),
                 Attempt::Done(len) => self
@@ -91,7 +93,7 @@ impl Bench {
     /// The socket has failed, or the network tells of a datagram that nobody took.
     pub fn receive<D: Datagrams>(&mut self, socket: &mut Latched<D>) -> Result<(), Failure> {
         self.clear();
-        for _ in 0..READS_PER_TURN {
+        for _ in 0..RECEIVES_PER_TURN {
             if !socket.is_readable() {
                 break;
             }

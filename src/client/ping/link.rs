@@ -159,14 +159,19 @@ impl<K: Kernel> Link<K> {
         !self.retired && matches!(self.state, State::Connecting | State::Open)
     }
 
+    /// Nothing is expected from it.
+    pub fn is_idle(&self) -> bool {
+        self.owed + self.waiting == 0
+    }
+
     /// New pings take another link. This one is still read from, for late replies and duplicates; a
     /// connection ends in order, with a FIN, as soon as it owes no reply.
     pub fn retire(&mut self) {
         self.retired = true;
-        if let (Wire::Stream(stream), State::Open) = (&mut self.wire, self.state)
-            && self.owed + self.waiting == 0
-            && self.unsent.is_empty()
-        {
+        if self.state != State::Open || !self.is_idle() || !self.unsent.is_empty() {
+            return;
+        }
+        if let Wire::Stream(stream) = &mut self.wire {
             let outcome = stream.io().shutdown_write();
             self.step(Event::Drain);
             self.step(Event::Drained);

@@ -1,11 +1,11 @@
 //! What can become of a ping, each with its own line; in virtual time.
 
 use super::harness::{
-    AT_ONCE, GOOD, SILENT, addresses, config, lines, ms, pong, pong_bytes, run, run_at, shows, udp,
-    us,
+    AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, pong_bytes, run, run_at,
+    shows, udp, us,
 };
 use super::world::{Act, Connect, Script, World};
-use pingpong::client::ping::Config;
+use pingpong::client::ping::{Config, Pinger};
 use std::io;
 use std::net::SocketAddr;
 
@@ -244,19 +244,17 @@ fn a_name_with_several_addresses_is_pinged_at_the_one_that_works() {
         SocketAddr::V4(_) => (us(70), None),
     };
     let two = vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
-    let one_ping = Config {
-        count: Some(1),
-        ..config()
-    };
     let ran = run_at(
         &World::new(first_refuses, GOOD),
-        one_ping,
+        config(),
         lines(),
         two.clone(),
     );
     let line = "9 bytes from 127.0.0.1:1: tcp seq=1 connect=0.070 ms time=0.050 ms\n";
     assert!(ran.results.contains(line), "{}", ran.results);
-    assert!(ran.results.contains("1 packets transmitted, 1 received"));
+    // It is sent once, to the one that works.
+    let counts = "3 packets transmitted, 3 received, 0% packet loss";
+    assert!(ran.results.contains(counts), "{}", ran.results);
 
     let every_one_refuses: Connect = |_| (us(30), Some(io::ErrorKind::ConnectionRefused));
     let world = World::new(every_one_refuses, GOOD);
@@ -278,4 +276,66 @@ fn over_udp_a_refused_ping_goes_to_the_next_address() {
     let line = "9 bytes from 127.0.0.1:1: udp seq=1 time=0.050 ms\n";
     assert!(ran.results.contains(line), "{}", ran.results);
     assert!(ran.results.contains("3 received, 0% packet loss"));
+}
+
+#[test]
+fn what_the_kernel_refuses_is_told_at_once() {
+    let world = World::new(AT_ONCE, GOOD);
+    world.lose_route();
+    let results = Sink::default();
+    let sinks = (results.clone(), Sink::default());
+    let host = ("host".into(), addresses());
+    let mut pinger = Pinger::new(world.clone(), config(), lines(), host, sinks);
+    while !results.text().contains("tcp seq=1 network unreachable\n") {
+        assert!(!pinger.turn().unwrap());
+        assert_eq!(world.elapsed(), ms(0), "{}", results.text());
+    }
+    assert!(!pinger.run().unwrap());
+    let counts = "3 packets transmitted, 0 received, +3 errors, 100% packet loss";
+    assert!(results.text().contains(counts), "{}", results.text());
+}
+
+#[test]
+fn whatever_came_at_once_is_told_at_once() {
+    let script: Script = |_, message| vec![(us(50), pong(message)); 100];
+    let ran = run(AT_ONCE, script, udp());
+    let line = "9 bytes from 10.0.0.1:8888: udp seq=1 time=0.050 ms (DUP!)\n";
+    assert_eq!(ran.results.matches(line).count(), 99, "{}", ran.results);
+}
+
+#[test]
+fn an_address_that_is_silent_gives_way_to_the_next() {
+    let first_is_silent: Connect = |peer| match peer {
+        SocketAddr::V6(_) => (ms(60_000), None),
+        SocketAddr::V4(_) => (us(70), None),
+    };
+    let two = vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
+    let ran = run_at(&World::new(first_is_silent, GOOD), config(), lines(), two);
+    for line in [
+        "From [::1]:1: tcp seq=1 timed out: no connection within 1000 ms\n",
+        "9 bytes from 127.0.0.1:1: tcp seq=2 connect=0.070 ms time=0.050 ms\n",
+        "9 bytes from 127.0.0.1:1: tcp seq=3 time=0.050 ms\n",
+    ] {
+        assert!(ran.results.contains(line), "{}", ran.results);
+    }
+}
+
+#[test]
+fn a_stream_of_wrong_lines_is_cut_off() {
+    let script: Script = |_, _| vec![(us(50), Act::Send(vec![b'\n'; 60_000])); 10];
+    let world = World::new(AT_ONCE, script);
+    let ran = run_at(&world, config(), lines(), addresses());
+    // One ends the ping, and one shows that there are more.
+    let line = " wrong reply of 1 bytes: \\n\n";
+    assert_eq!(
+        ran.results.matches(line).count(),
+        2 + 2 + 2,
+        "{}",
+        ran.results
+    );
+    assert!(
+        ran.results
+            .contains("3 packets transmitted, 0 received, +6 errors, 100%")
+    );
+    assert_eq!(world.opened(), 3);
 }

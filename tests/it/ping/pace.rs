@@ -4,7 +4,7 @@ use super::harness::{
     AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, run, run_at, udp, us,
 };
 use super::world::{Script, World};
-use pingpong::client::ping::lane::links::LINKS_MAX;
+use pingpong::client::ping::lane::links::{IDLE_LINKS_MAX, LINKS_MAX};
 use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::reactor::kernel::Signal;
@@ -31,6 +31,7 @@ fn each_ping_of_rotate_port_comes_from_a_new_port_and_shows_it() {
     ] {
         assert!(ran.results.contains(line), "{line}{}", ran.results);
     }
+    assert_eq!(world.shut_down(), 3);
 }
 
 #[test]
@@ -55,6 +56,23 @@ fn links_that_nobody_answers_on_are_closed_in_time() {
         assert!(world.open() <= 2 * LINKS_MAX, "{}", world.open());
     }
     assert_eq!(world.opened(), 2 * 1200);
+}
+
+#[test]
+fn few_links_are_kept_for_late_replies_alone() {
+    let hurried = Config {
+        count: Some(50),
+        timeout: Some(ms(500)),
+        ..config()
+    };
+    let world = World::new(AT_ONCE, SILENT);
+    let sinks = (Sink::default(), Sink::default());
+    let host = ("host".into(), addresses());
+    let mut pinger = Pinger::new(world.clone(), hurried, lines(), host, sinks);
+    while !pinger.turn().unwrap() {
+        assert!(world.open() <= IDLE_LINKS_MAX + 1, "{}", world.open());
+    }
+    assert_eq!(world.opened(), 50);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The real program against the real server: manners, signals and exit codes.
 
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::process::ExitStatusExt;
 
 use rustix::process::Signal;
 
@@ -176,6 +177,15 @@ fn sigquit_tells_the_figures_and_sigint_ends_it() {
         program.signal(end);
         assert_all_received(&program.end(), "127.0.0.1", 1);
     }
+}
+
+/// A server that hangs has to leave a core where its operator asks for one.
+#[test]
+fn a_server_leaves_sigquit_alone() {
+    let mut server = Serve::start("127.0.0.1:0", &[]);
+    server.program.signal(Signal::QUIT);
+    let status = server.program.wait();
+    assert_eq!(status.signal(), Some(Signal::QUIT.as_raw()));
 }
 
 #[test]

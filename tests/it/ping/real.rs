@@ -83,7 +83,7 @@ impl Program {
         }
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + GUARD;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -115,7 +115,7 @@ pub(crate) fn ping(args: &[&str]) -> Ended {
 
 /// The real server, at a port that the system chose.
 pub(crate) struct Serve {
-    _program: Program,
+    pub(crate) program: Program,
     pub(crate) at: SocketAddr,
 }
 
@@ -128,10 +128,7 @@ impl Serve {
             // It comes last.
             if let Some((_, at)) = line.trim_end().split_once("udp://") {
                 let at = at.parse().unwrap();
-                return Self {
-                    _program: program,
-                    at,
-                };
+                return Self { program, at };
             }
         }
     }

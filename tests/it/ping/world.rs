@@ -49,7 +49,9 @@ struct State {
     planned: usize,
     signals: VecDeque<(Instant, Signal)>,
     opened: usize,
+    shut_down: usize,
     refused: Option<usize>,
+    has_route: bool,
     start: Instant,
     script: Script,
     connect: Connect,
@@ -87,7 +89,9 @@ impl World {
         Self(Rc::new(RefCell::new(State {
             now,
             start: now,
+            shut_down: 0,
             refused: None,
+            has_route: true,
             sockets: BTreeMap::new(),
             agenda: BTreeMap::new(),
             planned: 0,
@@ -119,6 +123,16 @@ impl World {
     pub(crate) fn elapsed(&self) -> Duration {
         let state = self.0.borrow();
         state.now - state.start
+    }
+
+    /// No socket can be connected any more.
+    pub(crate) fn lose_route(&self) {
+        self.0.borrow_mut().has_route = false;
+    }
+
+    /// How many connections were ended with a FIN.
+    pub(crate) fn shut_down(&self) -> usize {
+        self.0.borrow().shut_down
     }
 
     /// How many sockets were opened.
@@ -251,6 +265,9 @@ impl Kernel for World {
     }
 
     fn connect(&mut self, peer: SocketAddr) -> io::Result<Handle> {
+        if !self.0.borrow().has_route {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        }
         let handle = self.new_socket(Socket {
             peer: Some(peer),
             ..Socket::default()
@@ -325,6 +342,7 @@ impl Stream for Handle {
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
+        self.world.0.borrow_mut().shut_down += 1;
         Ok(())
     }
 }

@@ -193,7 +193,7 @@ impl<K: Kernel> Lane<K> {
         self.next_at = (!self.is_enough()).then_some(next);
     }
 
-    /// `-c` is reached: in pings, or in replies where there is a deadline to get them by, as in
+    /// What `-c` asks for is done: pings, or replies where there is a deadline to get them by, as in
     /// ping(8).
     fn is_enough(&self) -> bool {
         let done = match self.config.deadline {

@@ -48,6 +48,9 @@ impl<K: Kernel> Lane<K> {
         let outcome = link.receive(turn.bench, reply_max_bytes);
         for index in 0..turn.bench.replies() {
             self.take_reply(id, index, turn);
+            if self.links.get(id).is_none() {
+                return;
+            }
         }
         if let Err(failure) = outcome {
             self.fail_link(id, &failure, turn);
@@ -109,9 +112,13 @@ impl<K: Kernel> Lane<K> {
         let ping = claimed
             .filter(|ping| ping.fate == Fate::Waiting)
             .or_else(|| self.window.waiting_on(id).next());
+        let is_idle = self.links.get(id).is_some_and(|link| link.is_idle());
         self.tell_wrong(id, ping, reply, turn.report);
-        if self.transport == Transport::Tcp {
-            self.links.retire(id);
+        match self.transport {
+            // It could go on for ever.
+            Transport::Tcp if is_idle => self.links.remove(id),
+            Transport::Tcp => self.links.retire(id),
+            Transport::Udp => {}
         }
     }
 

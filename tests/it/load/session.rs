@@ -103,6 +103,7 @@ fn the_warmup_does_not_count() {
     let address = tcp_server(|stream| each_line(stream, |_, line, peer| say(peer, &pong(line))));
     let ran = load(address, "-c 1 --rate 200 --warmup 250ms -d 500ms");
     assert_eq!((ran.code, ran.count("requests")), (0, 100), "{}", ran.json);
+    assert_eq!(ran.count("replies"), 100);
 }
 
 #[test]

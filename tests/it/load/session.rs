@@ -172,6 +172,41 @@ fn a_signal_ends_the_run_with_its_report() {
     assert!(ran.json["duration_s"].as_f64().unwrap() < 3600.0);
 }
 
+/// Nor is what was due and not sent still sent then.
+#[test]
+fn a_signal_ends_the_timetable() {
+    let (sender, asked) = mpsc::channel();
+    let address = tcp_server(move |stream| {
+        let sender = sender.clone();
+        each_line(stream, |_, line, peer| {
+            let _ = sender.send(());
+            // At once would be too good: the timetable has to be behind.
+            std::thread::sleep(Duration::from_millis(20));
+            say(peer, &pong(line))
+        });
+    });
+    let target = address.to_string();
+    let args = [
+        "--json",
+        "-c",
+        "1",
+        "-d",
+        "1h",
+        "--rate",
+        "1000",
+        target.as_str(),
+    ];
+    let child = spawn(&[&["load"][..], &args].concat());
+    for _ in 0..10 {
+        asked.recv_timeout(super::GUARD).unwrap();
+    }
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let ran = ran(&finish(child));
+    assert_eq!((ran.code, ran.count("lost")), (0, 0), "{}", ran.json);
+    assert!(ran.count("unsent") > ran.count("requests"), "{}", ran.json);
+}
+
 /// A second one does not wait for replies, and does not call them lost.
 #[test]
 fn a_second_signal_ends_the_wait() {

@@ -109,7 +109,7 @@ fn the_warmup_does_not_count() {
 #[test]
 fn the_search_for_the_highest_rate_ends() {
     let served = Served::start();
-    let ran = load(served.address, "-c 10 -d 1s --find-max p50=10s");
+    let ran = load(served.address, "-c 10 -d 300ms --find-max p50=10s");
     let found = &ran.json["find_max"];
     assert_eq!(found["promise"], "p50 within 10.00 s");
     assert_eq!(ran.code == 0, found["rate_per_s"].is_u64(), "{}", ran.json);
@@ -128,7 +128,7 @@ fn the_search_for_the_highest_rate_ends() {
 #[test]
 fn a_promise_that_nobody_keeps_is_told() {
     let silent = tcp_server(|stream| each_line(stream, |_, _, _| true));
-    let ran = load(silent, "-c 2 -d 1s --timeout 100ms --find-max p99=1s");
+    let ran = load(silent, "-c 2 -d 300ms --timeout 100ms --find-max p99=1s");
     assert_eq!(ran.code, 1);
     assert!(ran.json["find_max"]["rate_per_s"].is_null(), "{}", ran.json);
     assert!(ran.stderr.contains(": broken"), "{}", ran.stderr);
@@ -144,7 +144,7 @@ fn a_wrong_reply_in_a_step_of_a_search_is_told() {
             say(peer, &reply)
         });
     });
-    let ran = load(address, "-c 2 -d 1s --find-max p50=10s");
+    let ran = load(address, "-c 2 -d 300ms --find-max p50=10s");
     assert_eq!((ran.code, ran.count("wrong")), (1, 2), "{}", ran.json);
     assert!(ran.stderr.contains("wrong reply"), "{}", ran.stderr);
 }

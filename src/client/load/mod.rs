@@ -236,7 +236,7 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
         let ended = self.now_ns();
         self.bench.figures.close_window(ended);
         self.calls_until = 0;
-        if run.rate_per_s.is_none() || !run.catch_up {
+        if run.rate_per_s.is_none() || !run.catch_up || self.stops > 0 {
             self.bench.sending = Sending::Not;
             self.bench.behind = 0;
         }

@@ -44,21 +44,44 @@ impl Number {
     #[must_use]
     pub fn digits(self) -> [u8; NUMBER_DIGITS] {
         let mut digits = [0; NUMBER_DIGITS];
-        for (place, digit) in digits.iter_mut().rev().enumerate() {
-            *digit = DIGITS[(self.0 >> (4 * place) & 0xf) as usize];
-        }
+        let (high, low) = digits.split_at_mut(NUMBER_DIGITS / 2);
+        high.copy_from_slice(&eight_digits(self.0 >> u32::BITS).to_be_bytes());
+        low.copy_from_slice(&eight_digits(self.0 & u64::from(u32::MAX)).to_be_bytes());
         digits
     }
 
-    /// Reads sixteen hexadecimal digits back.
+    /// Reads sixteen hexadecimal digits back. What is none makes some number or other: who reads
+    /// from a stranger writes the number again, and compares.
     #[must_use]
-    pub fn read(digits: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(digits).ok()?;
-        u64::from_str_radix(text, 16).ok().map(Self)
+    fn read(digits: &[u8]) -> Option<Self> {
+        let (high, low) = digits.split_first_chunk()?;
+        let low = low.first_chunk()?;
+        let read = |digits: &[u8; 8]| of_eight_digits(u64::from_be_bytes(*digits));
+        Some(Self(read(high) << u32::BITS | read(low)))
     }
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+const ONE_IN_EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Eight hexadecimal digits at once, each in a byte: 32 bits are spread to four in each byte, then
+/// those above nine are found by the carry that six more makes, and moved up to the letters.
+const fn eight_digits(bits: u64) -> u64 {
+    let spread = (bits | bits << 16) & 0x0000_ffff_0000_ffff;
+    let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (spread + 6 * ONE_IN_EACH) >> 4 & ONE_IN_EACH;
+    spread + b'0' as u64 * ONE_IN_EACH + (b'a' - b'9' - 1) as u64 * letters
+}
+
+/// The same backwards: a letter is told by its seventh bit, and stands for nine more than its
+/// lowest four.
+const fn of_eight_digits(digits: u64) -> u64 {
+    let letters = digits >> 6 & ONE_IN_EACH;
+    let spread = (digits & (0xf * ONE_IN_EACH)) + 9 * letters;
+    let spread = (spread | spread >> 4) & 0x00ff_00ff_00ff_00ff;
+    let spread = (spread | spread >> 8) & 0x0000_ffff_0000_ffff;
+    (spread | spread >> 16) & 0xffff_ffff
+}
 
 /// A message with a place for a number in it.
 #[derive(Clone, Debug)]

@@ -3,6 +3,11 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 
+use pingpong::reactor::attempt::Attempt;
+use pingpong::reactor::bind::{BindOptions, datagrams};
+use pingpong::reactor::kernel::{ARRIVALS_PER_CALL, Arrivals, Readiness};
+use pingpong::reactor::latch::Latched;
+
 use super::{Served, load, pong, udp_server};
 
 const SHORT: &str = "--udp -c 1 -d 300ms --timeout 200ms";
@@ -181,4 +186,34 @@ fn our_server_is_asked_and_answers_in_super_packets() {
     let sent_together = ran.json["offload"]["datagrams_per_send"].as_f64().unwrap();
     let gso = ran.json["offload"]["gso"].as_bool().unwrap();
     assert_eq!(gso, sent_together > 1.0, "{}", ran.json);
+}
+
+/// A full batch may have more behind it, a short one has not; one that came with more than data proves
+/// nothing. On loopback a datagram is there when the call that sent it returns.
+#[test]
+fn a_short_batch_clears_the_latch_and_a_full_one_does_not() {
+    let socket = datagrams((Ipv4Addr::LOCALHOST, 0).into(), BindOptions::default()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut latched = Latched::new(socket);
+    let mut arrivals = Arrivals::default();
+    let mut receive = |sent: usize, latched: &mut Latched<_>| {
+        for _ in 0..sent {
+            sender.send_to(b"ping", address).unwrap();
+        }
+        match latched.receive(&mut arrivals) {
+            Attempt::Done(count) => count,
+            other => panic!("{other:?}"),
+        }
+    };
+    let full = ARRIVALS_PER_CALL;
+    assert_eq!(receive(full + 3, &mut latched), full);
+    assert!(latched.is_readable());
+    assert_eq!(receive(0, &mut latched), 3);
+    assert!(!latched.is_readable());
+    latched.raise(Readiness::ALL);
+    assert_eq!(receive(1, &mut latched), 1);
+    assert!(latched.is_readable());
+    assert!(matches!(latched.receive(&mut arrivals), Attempt::Blocked));
+    assert!(!latched.is_readable());
 }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use pingpong::cli::value::unescape;
 use pingpong::client::load::ledger::{Ledger, Stamp, Verdict};
 use pingpong::client::load::schedule::{SECOND, Schedule};
-use pingpong::client::load::script::{NUMBERED_PING_MIN_BYTES, Number, PING_MIN_BYTES, Script};
+use pingpong::client::load::script::{
+    LANES_MAX, NUMBERED_PING_MIN_BYTES, Number, PING_MIN_BYTES, Script,
+};
 use pingpong::client::load::search::{Promise, RATE_MAX_PER_S, Search};
 use pingpong::protocol::stream::{Batch, Rules};
 use proptest::prelude::*;
@@ -89,6 +91,27 @@ fn the_timetable_is_even_and_never_drifts() {
 }
 
 proptest! {
+    /// Digits are what everybody's hexadecimal digits are, and are read back from a reply.
+    #[test]
+    fn numbers_are_written_and_read(lane in 0..LANES_MAX, request in 0..1_u64 << 44) {
+        let number = Number::new(lane, request);
+        let digits = format!("{lane:05x}{request:011x}");
+        prop_assert_eq!(&number.digits()[..], digits.as_bytes());
+        prop_assert_eq!(number.request(), request);
+        let mut script = Script::pings(64);
+        let reply = script.reply(number).to_vec();
+        prop_assert_eq!(script.number_of(&reply), Some(number));
+    }
+
+    /// Whatever comes, it is no reply unless it is one, byte for byte.
+    #[test]
+    fn strangers_are_no_replies(digits in prop::array::uniform16(any::<u8>())) {
+        let mut script = Script::pings(22);
+        let reply = [b"pong ", &digits[..], b"\n"].concat();
+        let is_plain = digits.iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        prop_assert_eq!(script.number_of(&reply).is_some(), is_plain);
+    }
+
     /// The lanes' timetables together are the whole one: none is left out, none is there twice.
     #[test]
     fn lanes_share_the_timetable(rate in 1..1_000_000_u64, lanes in 1..100_usize, request in 0..1_000_000_u64) {

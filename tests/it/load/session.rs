@@ -103,12 +103,13 @@ fn the_warmup_does_not_count() {
     let address = tcp_server(|stream| each_line(stream, |_, line, peer| say(peer, &pong(line))));
     let ran = load(address, "-c 1 --rate 200 --warmup 250ms -d 500ms");
     assert_eq!((ran.code, ran.count("requests")), (0, 100), "{}", ran.json);
+    assert_eq!(ran.count("replies"), 100);
 }
 
 #[test]
 fn the_search_for_the_highest_rate_ends() {
     let served = Served::start();
-    let ran = load(served.address, "-c 10 -d 1s --find-max p50=10s");
+    let ran = load(served.address, "-c 10 -d 300ms --find-max p50=10s");
     let found = &ran.json["find_max"];
     assert_eq!(found["promise"], "p50 within 10.00 s");
     assert_eq!(ran.code == 0, found["rate_per_s"].is_u64(), "{}", ran.json);
@@ -127,7 +128,7 @@ fn the_search_for_the_highest_rate_ends() {
 #[test]
 fn a_promise_that_nobody_keeps_is_told() {
     let silent = tcp_server(|stream| each_line(stream, |_, _, _| true));
-    let ran = load(silent, "-c 2 -d 1s --timeout 100ms --find-max p99=1s");
+    let ran = load(silent, "-c 2 -d 300ms --timeout 100ms --find-max p99=1s");
     assert_eq!(ran.code, 1);
     assert!(ran.json["find_max"]["rate_per_s"].is_null(), "{}", ran.json);
     assert!(ran.stderr.contains(": broken"), "{}", ran.stderr);
@@ -143,7 +144,7 @@ fn a_wrong_reply_in_a_step_of_a_search_is_told() {
             say(peer, &reply)
         });
     });
-    let ran = load(address, "-c 2 -d 1s --find-max p50=10s");
+    let ran = load(address, "-c 2 -d 300ms --find-max p50=10s");
     assert_eq!((ran.code, ran.count("wrong")), (1, 2), "{}", ran.json);
     assert!(ran.stderr.contains("wrong reply"), "{}", ran.stderr);
 }
@@ -169,6 +170,41 @@ fn a_signal_ends_the_run_with_its_report() {
     assert_eq!(ran.json["interrupted"], true);
     assert_eq!(ran.count("lost") + ran.count("abandoned"), 0);
     assert!(ran.json["duration_s"].as_f64().unwrap() < 3600.0);
+}
+
+/// Nor is what was due and not sent still sent then.
+#[test]
+fn a_signal_ends_the_timetable() {
+    let (sender, asked) = mpsc::channel();
+    let address = tcp_server(move |stream| {
+        let sender = sender.clone();
+        each_line(stream, |_, line, peer| {
+            let _ = sender.send(());
+            // At once would be too good: the timetable has to be behind.
+            std::thread::sleep(Duration::from_millis(20));
+            say(peer, &pong(line))
+        });
+    });
+    let target = address.to_string();
+    let args = [
+        "--json",
+        "-c",
+        "1",
+        "-d",
+        "1h",
+        "--rate",
+        "1000",
+        target.as_str(),
+    ];
+    let child = spawn(&[&["load"][..], &args].concat());
+    for _ in 0..10 {
+        asked.recv_timeout(super::GUARD).unwrap();
+    }
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let ran = ran(&finish(child));
+    assert_eq!((ran.code, ran.count("lost")), (0, 0), "{}", ran.json);
+    assert!(ran.count("unsent") > ran.count("requests"), "{}", ran.json);
 }
 
 /// A second one does not wait for replies, and does not call them lost.

@@ -28,6 +28,16 @@ fn a_server_that_answers_is_all_right() {
     }
 }
 
+/// Far more than the kernel takes at once: requests leave and replies come in pieces, which begin and
+/// end anywhere.
+#[test]
+fn messages_longer_than_any_buffer_arrive_whole() {
+    let address = tcp_server(|stream| each_line(stream, |_, line, peer| say(peer, &pong(line))));
+    let ran = load(address, "-c 1 -d 300ms -s 1000000 -p 16 --timeout 60s");
+    assert_eq!(ran.code, 0, "{} {}", ran.json, ran.stderr);
+    assert!(ran.count("replies") >= 16);
+}
+
 #[test]
 fn a_silent_server_is_no_answer() {
     let address = tcp_server(|stream| each_line(stream, |_, _, _| true));

@@ -12,12 +12,11 @@ impl Report {
     fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Opened { ready, took, .. } = self.opened;
         let (took, transport) = (time(nanos(took)), self.transport);
-        writeln!(
-            f,
-            "target       {transport}://{} ({})",
-            self.target,
-            self.peer()
-        )?;
+        let at = match self.opened.peer {
+            Some(peer) => format!(" ({peer})"),
+            None => String::new(),
+        };
+        writeln!(f, "target       {transport}://{}{at}", self.target)?;
         writeln!(
             f,
             "connections  {ready} connected of {} asked for, in {took}",

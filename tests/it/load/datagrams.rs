@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 
 use pingpong::reactor::attempt::Attempt;
 use pingpong::reactor::bind::{BindOptions, datagrams};
+use pingpong::reactor::kernel::Datagrams as _;
 use pingpong::reactor::kernel::{ARRIVALS_PER_CALL, Arrivals, Readiness};
 use pingpong::reactor::latch::Latched;
 

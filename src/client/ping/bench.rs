@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::link::Failure;
+use super::failure::Failure;
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{ARRIVAL_MAX_BYTES, Arrivals, Datagrams, Stream};
 use crate::reactor::latch::Latched;
@@ -97,7 +97,7 @@ impl Bench {
             if !socket.is_readable() {
                 break;
             }
-            match socket.try_read(|socket| socket.receive(&mut self.arrivals)) {
+            match socket.receive(&mut self.arrivals) {
                 Attempt::Done(count) => self.take_datagrams(count),
                 Attempt::Blocked => {}
                 Attempt::Failed(error) => return Err(error.into()),

@@ -15,6 +15,7 @@
 //! | [`run`] | from the command line to the exit status |
 
 pub mod bench;
+pub mod failure;
 pub mod figures;
 pub mod lane;
 pub mod link;

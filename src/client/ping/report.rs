@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use super::Transport;
+use super::failure::Failure;
 use super::figures::nanoseconds;
-use super::link::Failure;
 use super::text::{microseconds, milliseconds, quoted, time_of_reply};
 
 /// How much of a wrong reply is shown.

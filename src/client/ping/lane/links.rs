@@ -5,7 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::client::ping::Transport;
-use crate::client::ping::link::{Failure, Link};
+use crate::client::ping::failure::Failure;
+use crate::client::ping::link::Link;
 use crate::reactor::kernel::{Kernel, Token};
 
 /// How many links there are at once, at most, for each transport; both together stay below the 1024

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::bench::Bench;
+use super::failure::Failure;
 use super::figures::Figures;
-use super::link::{Failure, Sending};
+use super::link::Sending;
 use super::report::{Outcome, Report, Told};
 use super::window::{Fate, Ping, Window};
 use super::{Config, FLOOD_PATIENCE, Transport};

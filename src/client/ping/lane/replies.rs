@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{Lane, Turn};
 use crate::client::ping::Transport;
+use crate::client::ping::failure::Failure;
 use crate::client::ping::figures::nanoseconds;
-use crate::client::ping::link::{Failure, Link};
+use crate::client::ping::link::Link;
 use crate::client::ping::report::{Outcome, Report};
 use crate::client::ping::window::{Fate, Ping, Verdict};
 use crate::reactor::kernel::Kernel;

@@ -11,8 +11,10 @@ use pingpong::server::{Exit, Server};
 use super::faults::Call;
 use super::kernel::SimKernel;
 use super::plan::Plan;
-use super::shipped::CONNECTION_MAX_BYTES;
 use super::world::{Stats, World};
+
+/// The most that a client can cost, whatever it sends.
+pub const CONNECTION_MAX_BYTES: usize = 256 * 1024;
 
 /// No schedule takes more turns: their peers have little to say.
 const TURNS_MAX: usize = 100_000;

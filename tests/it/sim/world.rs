@@ -139,7 +139,7 @@ impl World {
             base,
             now_ns: START_NS,
             turn_ns: START_NS,
-            rng: Rng::new(!plan.seed),
+            rng: plan.rng.clone(),
             peers: plan.peers.clone(),
             listeners: listeners.collect(),
             ports: ports.collect(),

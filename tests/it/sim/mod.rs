@@ -17,12 +17,16 @@ mod packets;
 mod peer;
 mod plan;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod puppet;
 mod reference;
 mod rng;
 mod schedule;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod shipped;
 mod socket;

@@ -37,10 +37,21 @@ fn base() -> Instant {
 
 /// Runs a plan.
 pub fn run(plan: Plan, is_traced: bool) -> Outcome {
+    let mut world = run_world(plan, is_traced);
+    Outcome {
+        stats: world.stats,
+        calls: std::mem::take(&mut world.calls),
+        violation: world.violation.take(),
+        trace: world.trace.take().unwrap_or_default(),
+    }
+}
+
+/// Runs a plan, and leaves the world as it is then.
+pub fn run_world(plan: Plan, is_traced: bool) -> World {
     let world = Rc::new(RefCell::new(World::new(plan, base(), is_traced)));
     let panicked = catch_unwind(AssertUnwindSafe(|| serve(&world))).err();
-    // After a panic the world may still be borrowed by what unwound; then nothing else matters.
-    let mut world = world.borrow_mut();
+    let world = Rc::into_inner(world).expect("the server is dropped, and its sockets with it");
+    let mut world = world.into_inner();
     if let Some(panic) = panicked {
         let text = panic
             .downcast_ref::<String>()
@@ -50,12 +61,7 @@ pub fn run(plan: Plan, is_traced: bool) -> Outcome {
             .to_owned();
         world.violated(format_args!("the server panicked: {text}"));
     }
-    Outcome {
-        stats: world.stats,
-        calls: std::mem::take(&mut world.calls),
-        violation: world.violation.take(),
-        trace: world.trace.take().unwrap_or_default(),
-    }
+    world
 }
 
 fn serve(world: &Rc<RefCell<World>>) {

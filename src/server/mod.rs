@@ -64,7 +64,7 @@ pub struct Server<K: Kernel> {
     drain: Option<Drain>,
     /// When the turn began: the clock is read once in each.
     now: Instant,
-    /// When there was last something to do, for `busy_poll`.
+    /// The turn in which the kernel last told of something, for `busy_poll`.
     worked_at: Instant,
 }
 
@@ -178,8 +178,11 @@ impl<K: Kernel> Server<K> {
     /// # Errors
     /// The kernel can no longer wait for events.
     pub fn turn(&mut self) -> io::Result<Option<Exit>> {
-        self.wait()?;
+        let is_told = self.wait()?;
         self.now = self.kernel.now();
+        if is_told {
+            self.worked_at = self.now;
+        }
         self.bench.counters.loop_turns += 1;
         if let Some(exit) = self.obey_signals() {
             return Ok(Some(exit));
@@ -208,10 +211,10 @@ impl<K: Kernel> Server<K> {
             .map(|(_, connection)| connection.kept_bytes())
     }
 
-    /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in here: an event
-    /// may be old by the time that it is read, and its key may be another connection's by then, which costs
-    /// that one a try without need.
-    fn wait(&mut self) -> io::Result<()> {
+    /// Sleeps until there is something to do, latches what the kernel tells, and says whether it told
+    /// anything. No IO happens in here: an event may be old by the time that it is read, and its key
+    /// may be another connection's by then, which costs that one a try without need.
+    fn wait(&mut self) -> io::Result<bool> {
         let timeout = self.sleep();
         let Self {
             kernel,
@@ -219,12 +222,11 @@ impl<K: Kernel> Server<K> {
             ports,
             connections,
             run_queue,
-            worked_at,
-            now,
             ..
         } = self;
+        let mut is_told = false;
         kernel.wait(timeout, |token, ready| {
-            *worked_at = *now;
+            is_told = true;
             match Source::of(token) {
                 Source::Listener(index) => acceptors
                     .get_mut(index)
@@ -241,7 +243,8 @@ impl<K: Kernel> Server<K> {
                     }
                 }
             }
-        })
+        })?;
+        Ok(is_told)
     }
 
     /// How long to sleep: not at all while there is work left, else until the next deadline.

@@ -110,7 +110,11 @@ impl Plan {
         let mut peers = Vec::new();
         peers.extend((0..tcp).map(|number| Peer::stream(rng, number, longest)));
         peers.extend((0..udp).map(|_| Peer::datagrams(rng)));
-        let kernel = kernel(rng, tcp);
+        let mut kernel = kernel(rng, tcp);
+        if !config.busy_poll.is_zero() {
+            // An event for nothing every microsecond would keep it spinning for ever, and rightly so.
+            kernel.spurious_one_in = 0;
+        }
         let (listeners, ports) = (rng.pick(&[1, 1, 2]), rng.pick(&[1, 1, 2]));
         let stop_ns = rng.one_in(3).then(|| rng.below(400) as u64 * MS);
         let second_stop_ns = rng.one_in(16).then(|| rng.below(600) as u64 * MS);
@@ -194,7 +198,7 @@ fn config(rng: &mut Rng) -> Config {
             .map(Duration::from_millis),
         drain_timeout: Duration::from_millis(rng.pick(&[0, 1, 200, 3000])),
         other_rate_per_s: rng.pick(&[0, 1, 3, 1000]),
-        busy_poll: Duration::ZERO,
+        busy_poll: Duration::from_micros(rng.pick(&[0, 0, 0, 20])),
     }
 }
 

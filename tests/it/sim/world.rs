@@ -52,7 +52,7 @@ pub const START_NS: u64 = 0;
 pub const PATIENCE_NS: u64 = 15_000 * MS;
 
 /// No schedule makes so many calls: their peers have little to say.
-const CALLS_MAX: usize = 500_000;
+const CALLS_MAX: usize = 100_000;
 
 pub struct World {
     pub plan: Plan,
@@ -85,6 +85,9 @@ pub struct World {
     pub stats: Stats,
     /// Every call so far.
     pub calls: Vec<Call>,
+    /// The turn in which an event was last told of, and how many there were before.
+    pub worked_ns: u64,
+    pub events_before: usize,
     /// Waits without sleep in a row, with nothing done between them.
     pub idle_waits: usize,
     /// What had been done when the last wait ended: events, successes and faults.
@@ -156,6 +159,8 @@ impl World {
             tokens_at_ns: START_NS,
             stats: Stats::default(),
             calls: Vec::new(),
+            worked_ns: START_NS,
+            events_before: 0,
             idle_waits: 0,
             done_before: 0,
             is_unchecked: false,

@@ -156,6 +156,11 @@ fn check_counters(world: &Rc<RefCell<World>>, server: &Server<SimKernel>, exit: 
             counters.tcp.messages.clamp(certain, certain + refused)
         }),
         (
+            "replies on streams",
+            counters.tcp.replies,
+            sum(|conn| usize::try_from(conn.reference.replies).unwrap_or(0)),
+        ),
+        (
             "datagrams",
             counters.udp.messages,
             ports.iter().map(|port| port.received).sum(),

@@ -1,7 +1,7 @@
 //! Readiness: what a single thread needs to serve many descriptors. It knows no ping.
 //!
 //! The kernel tells when a descriptor *becomes* ready, once (edge-triggered). So an event only sets a
-//! [latch](latch); the work is done later, in phases and under budgets, and a latch stays set until the
+//! [latch]; the work is done later, in phases and under budgets, and a latch stays set until the
 //! kernel itself says "would block". What has spent its budget waits on the [run queue](run_queue). The
 //! [deadlines] say how long to sleep. The [kernel] is a trait: this is the seam behind which all IO
 //! happens, and [`os`] is the one that talks to a real one.

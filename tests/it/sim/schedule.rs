@@ -124,9 +124,14 @@ fn turns(world: &Rc<RefCell<World>>, server: &mut Server<SimKernel>, plan: &Plan
 fn check_counters(world: &Rc<RefCell<World>>, server: &Server<SimKernel>, exit: Option<Exit>) {
     let world = &mut *world.borrow_mut();
     let counters = server.counters();
-    let (mut closed, mut dropped, mut unregistered) = (0, 0, 0);
+    let (mut closed, mut dropped, mut unregistered, mut timed_out) = (0, 0, 0, 0);
     counters.each(|name, label, count| match (name, label) {
-        ("connections_closed_total", _) => closed += count,
+        ("connections_closed_total", label) => {
+            closed += count;
+            if label.is_some_and(|(_, reason)| reason == "idle_timeout") {
+                timed_out = count;
+            }
+        }
         ("datagrams_dropped_total", _) => dropped += count,
         ("accept_errors_total", Some((_, "register"))) => unregistered += count,
         _ => {}
@@ -155,6 +160,12 @@ fn check_counters(world: &Rc<RefCell<World>>, server: &Server<SimKernel>, exit: 
             let refused = sum(|conn| usize::from(conn.reference.is_bad));
             counters.tcp.messages.clamp(certain, certain + refused)
         }),
+        (
+            "timed out",
+            // Who was on the way out during a drain may have timed out as well.
+            timed_out.min(world.stats.timed_out),
+            world.stats.timed_out,
+        ),
         (
             "replies on streams",
             counters.tcp.replies,

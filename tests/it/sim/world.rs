@@ -27,6 +27,8 @@ pub struct Stats {
     pub successes: usize,
     pub accepted: u64,
     pub closed: u64,
+    /// Those that were closed for want of progress, and nothing else.
+    pub timed_out: u64,
     /// The most that a connection owned.
     pub kept_max_bytes: usize,
 }
@@ -40,6 +42,7 @@ impl Stats {
         self.successes += more.successes;
         self.accepted += more.accepted;
         self.closed += more.closed;
+        self.timed_out += more.timed_out;
         self.kept_max_bytes = self.kept_max_bytes.max(more.kept_max_bytes);
     }
 }

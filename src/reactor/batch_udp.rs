@@ -90,7 +90,8 @@ impl Datagrams for BatchUdp {
     }
 
     fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
-        // A connected socket has its route at hand; with a destination, the kernel looks it up anew.
+        // A connected socket has its route at hand; with a destination, the kernel looks it up
+        // anew.
         if self.peer == Some(departure.destination)
             && departure.source.is_none()
             && departure.bytes.len() <= departure.segment_bytes

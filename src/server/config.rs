@@ -15,8 +15,8 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 /// does not sleep.
 pub const EXPIRIES_PER_TURN: usize = 256;
 
-/// How long a connection whose FIN is out is read from and discarded: 2 s at most, and a deadline may
-/// pass a tick late.
+/// How long a connection whose FIN is out is read from and discarded: 2 s at most, and a deadline
+/// may pass a tick late.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2).saturating_sub(TICK);
 
 /// What the operator set.

@@ -61,7 +61,7 @@ pub struct Server<K: Kernel> {
     drain: Option<Drain>,
     /// When the turn began: the clock is read once in each.
     now: Instant,
-    /// When there was last something to do, for `busy_poll`.
+    /// The turn in which the kernel last told of something, for `busy_poll`.
     worked_at: Instant,
 }
 

@@ -173,9 +173,10 @@ pub trait Lane<K: Kernel>: Sized {
     /// Which requests are its own.
     fn quota(&mut self) -> &mut Quota;
 
-    /// Does what the latches allow. `clock` is read once for each batch of replies, right behind the
-    /// call that brought it, and once for each batch of requests, ahead of the call that sends it. One
-    /// reading for a whole turn would make each lane's latency longer by the work for all before it.
+    /// Does what the latches allow. `clock` is read once for each batch of replies, right behind
+    /// the call that brought it, and once for each batch of requests, ahead of the call that sends
+    /// it. One reading for a whole turn would make each lane's latency longer by the work for all
+    /// before it.
     fn work(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> Work;
 
     /// It has taken too long to get ready.

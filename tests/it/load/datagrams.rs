@@ -189,8 +189,8 @@ fn our_server_is_asked_and_answers_in_super_packets() {
     assert_eq!(gso, sent_together > 1.0, "{}", ran.json);
 }
 
-/// A full batch may have more behind it, a short one has not; one that came with more than data proves
-/// nothing. On loopback a datagram is there when the call that sent it returns.
+/// A full batch may have more behind it, a short one has not; one that came with more than data
+/// proves nothing. On loopback a datagram is there when the call that sent it returns.
 #[test]
 fn a_short_batch_clears_the_latch_and_a_full_one_does_not() {
     let socket = datagrams((Ipv4Addr::LOCALHOST, 0).into(), BindOptions::default()).unwrap();

@@ -28,8 +28,8 @@ fn a_server_that_answers_is_all_right() {
     }
 }
 
-/// Far more than the kernel takes at once: requests leave and replies come in pieces, which begin and
-/// end anywhere.
+/// Far more than the kernel takes at once: requests leave and replies come in pieces, which begin
+/// and end anywhere.
 #[test]
 fn messages_longer_than_any_buffer_arrive_whole() {
     let address = tcp_server(|stream| each_line(stream, |_, line, peer| say(peer, &pong(line))));

@@ -53,6 +53,10 @@ impl World {
             return;
         }
         socket.is_excused = true;
+        let is_on_its_way = socket.is_fin_read || socket.reference.is_bad;
+        if !self.is_over && self.stop_told_ns.is_none() && !is_on_its_way {
+            self.stats.timed_out += 1;
+        }
         if !is_late {
             self.violated(format_args!(
                 "Conn({conn}) was closed: no fault, no end of its stream, no deadline"

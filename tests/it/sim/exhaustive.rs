@@ -7,7 +7,7 @@ use super::schedule::{Outcome, run};
 
 /// The long enumerations run with `EXHAUSTIVE=1`; the ordinary test run makes the short ones.
 fn is_long() -> bool {
-    super::env("EXHAUSTIVE").is_some()
+    super::seeds::env("EXHAUSTIVE").is_some()
 }
 
 /// Counts the cases, and fails with the trace of the first that goes wrong.

@@ -71,7 +71,8 @@ impl Kernel {
 /// A schedule, before it runs.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub seed: u64,
+    /// What is left to chance while it runs.
+    pub rng: Rng,
     pub config: Config,
     pub sizes: Sizes,
     pub kernel: Kernel,
@@ -89,8 +90,12 @@ pub struct Plan {
 impl Plan {
     /// The plan of a seed.
     pub fn drawn(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let rng = &mut rng;
+        Self::drawn_from(Rng::new(seed))
+    }
+
+    /// The plan that these choices make, and what they leave for while it runs.
+    pub fn drawn_from(mut chance: Rng) -> Self {
+        let rng = &mut chance;
         let config = config(rng);
         let sizes = Sizes {
             window_bytes: rng.pick(&[1, 2, 3, 5, 8, 16, 32, 64]),
@@ -105,24 +110,34 @@ impl Plan {
         let mut peers = Vec::new();
         peers.extend((0..tcp).map(|number| Peer::stream(rng, number, longest)));
         peers.extend((0..udp).map(|_| Peer::datagrams(rng)));
+        let mut kernel = kernel(rng, tcp);
+        if !config.busy_poll.is_zero() {
+            // An event for nothing every microsecond would keep it spinning for ever, and rightly
+            // so.
+            kernel.spurious_one_in = 0;
+        }
+        let (listeners, ports) = (rng.pick(&[1, 1, 2]), rng.pick(&[1, 1, 2]));
+        let stop_ns = rng.one_in(3).then(|| rng.below(400) as u64 * MS);
+        let second_stop_ns = rng.one_in(16).then(|| rng.below(600) as u64 * MS);
+        let report_ns = rng.one_in(16).then(|| rng.below(100) as u64 * MS);
         Self {
-            seed,
-            kernel: kernel(rng, tcp),
+            rng: chance,
+            kernel,
             config,
             sizes,
-            listeners: rng.pick(&[1, 1, 2]),
-            ports: rng.pick(&[1, 1, 2]),
+            listeners,
+            ports,
             peers,
-            stop_ns: rng.one_in(3).then(|| rng.below(400) as u64 * MS),
-            second_stop_ns: rng.one_in(16).then(|| rng.below(600) as u64 * MS),
-            report_ns: rng.one_in(16).then(|| rng.below(100) as u64 * MS),
+            stop_ns,
+            second_stop_ns,
+            report_ns,
         }
     }
 
     /// A plan in which nothing is left to chance: roomy buffers, no faults, orderly events.
     pub fn calm(max_message_bytes: usize, peers: Vec<Peer>) -> Self {
         Self {
-            seed: 0,
+            rng: Rng::new(0),
             config: Config {
                 max_connections: 16,
                 rules: Rules {
@@ -184,7 +199,7 @@ fn config(rng: &mut Rng) -> Config {
             .map(Duration::from_millis),
         drain_timeout: Duration::from_millis(rng.pick(&[0, 1, 200, 3000])),
         other_rate_per_s: rng.pick(&[0, 1, 3, 1000]),
-        busy_poll: Duration::ZERO,
+        busy_poll: Duration::from_micros(rng.pick(&[0, 0, 0, 20])),
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Reference {
     /// Every reply so far.
     pub expected: Vec<u8>,
     pub messages: u64,
+    /// How many of them got a reply.
+    pub replies: u64,
     /// A line was refused: nothing after it is answered.
     pub is_bad: bool,
 }
@@ -59,7 +61,10 @@ impl Reference {
                 self.is_bad = true;
                 self.expected.extend(b"error not a ping\n");
             }
-            Some((reply, _)) => self.expected.extend(reply),
+            Some((reply, _)) => {
+                self.replies += 1;
+                self.expected.extend(reply);
+            }
             None => {}
         }
     }

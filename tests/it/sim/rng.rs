@@ -1,17 +1,38 @@
-//! Chance, from a seed: splitmix64 (Steele, Lea and Flood, 2014).
+//! Chance: from a seed, by splitmix64 (Steele, Lea and Flood, 2014), or from the bytes of a fuzzer.
 
-/// A stream of numbers that its seed decides.
+use std::collections::VecDeque;
+
+/// A stream of numbers that its seed, or its bytes, decide.
 #[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub struct Rng {
+    state: u64,
+    /// Used up first, one for each choice.
+    bytes: VecDeque<u8>,
+}
 
 impl Rng {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self {
+            state: seed,
+            bytes: VecDeque::new(),
+        }
     }
 
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+    /// Choices that a fuzzer makes; when it has no more to say, those of seed 0 follow.
+    #[cfg(not(test))]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self {
+            state: 0,
+            bytes: bytes.iter().copied().collect(),
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        if let Some(byte) = self.bytes.pop_front() {
+            return u64::from(byte) << 56;
+        }
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)

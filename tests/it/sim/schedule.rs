@@ -11,8 +11,10 @@ use pingpong::server::{Exit, Server};
 use super::faults::Call;
 use super::kernel::SimKernel;
 use super::plan::Plan;
-use super::shipped::CONNECTION_MAX_BYTES;
 use super::world::{Stats, World};
+
+/// The most that a client can cost, whatever it sends.
+pub const CONNECTION_MAX_BYTES: usize = 256 * 1024;
 
 /// No schedule takes more turns: their peers have little to say.
 const TURNS_MAX: usize = 100_000;
@@ -35,10 +37,21 @@ fn base() -> Instant {
 
 /// Runs a plan.
 pub fn run(plan: Plan, is_traced: bool) -> Outcome {
+    let mut world = run_world(plan, is_traced);
+    Outcome {
+        stats: world.stats,
+        calls: std::mem::take(&mut world.calls),
+        violation: world.violation.take(),
+        trace: world.trace.take().unwrap_or_default(),
+    }
+}
+
+/// Runs a plan, and leaves the world as it is then.
+pub fn run_world(plan: Plan, is_traced: bool) -> World {
     let world = Rc::new(RefCell::new(World::new(plan, base(), is_traced)));
     let panicked = catch_unwind(AssertUnwindSafe(|| serve(&world))).err();
-    // After a panic the world may still be borrowed by what unwound; then nothing else matters.
-    let mut world = world.borrow_mut();
+    let world = Rc::into_inner(world).expect("the server is dropped, and its sockets with it");
+    let mut world = world.into_inner();
     if let Some(panic) = panicked {
         let text = panic
             .downcast_ref::<String>()
@@ -48,12 +61,7 @@ pub fn run(plan: Plan, is_traced: bool) -> Outcome {
             .to_owned();
         world.violated(format_args!("the server panicked: {text}"));
     }
-    Outcome {
-        stats: world.stats,
-        calls: std::mem::take(&mut world.calls),
-        violation: world.violation.take(),
-        trace: world.trace.take().unwrap_or_default(),
-    }
+    world
 }
 
 fn serve(world: &Rc<RefCell<World>>) {
@@ -116,9 +124,14 @@ fn turns(world: &Rc<RefCell<World>>, server: &mut Server<SimKernel>, plan: &Plan
 fn check_counters(world: &Rc<RefCell<World>>, server: &Server<SimKernel>, exit: Option<Exit>) {
     let world = &mut *world.borrow_mut();
     let counters = server.counters();
-    let (mut closed, mut dropped, mut unregistered) = (0, 0, 0);
+    let (mut closed, mut dropped, mut unregistered, mut timed_out) = (0, 0, 0, 0);
     counters.each(|name, label, count| match (name, label) {
-        ("connections_closed_total", _) => closed += count,
+        ("connections_closed_total", label) => {
+            closed += count;
+            if label.is_some_and(|(_, reason)| reason == "idle_timeout") {
+                timed_out = count;
+            }
+        }
         ("datagrams_dropped_total", _) => dropped += count,
         ("accept_errors_total", Some((_, "register"))) => unregistered += count,
         _ => {}
@@ -151,6 +164,17 @@ fn check_counters(world: &Rc<RefCell<World>>, server: &Server<SimKernel>, exit: 
             let refused = sum(|conn| usize::from(conn.reference.is_bad));
             counters.tcp.messages.clamp(certain, certain + refused)
         }),
+        (
+            "timed out",
+            // Who was on the way out during a drain may have timed out as well.
+            timed_out.min(world.stats.timed_out),
+            world.stats.timed_out,
+        ),
+        (
+            "replies on streams",
+            counters.tcp.replies,
+            sum(|conn| usize::try_from(conn.reference.replies).unwrap_or(0)),
+        ),
         (
             "datagrams",
             counters.udp.messages,

@@ -5,10 +5,7 @@ use pingpong::server::Sizes;
 use super::peer::{Ending, Peer, Reading, Role, StreamPeer};
 use super::plan::Plan;
 use super::rng::Rng;
-use super::schedule::run;
-
-/// The most that a client can cost, whatever it sends.
-pub const CONNECTION_MAX_BYTES: usize = 256 * 1024;
+use super::schedule::{CONNECTION_MAX_BYTES, run};
 
 const SCHEDULES: u64 = 150;
 
@@ -56,8 +53,8 @@ fn the_sizes_that_ship() {
     }
 }
 
-/// The longest line that may be, and behind it nothing but line ends, each of which costs five bytes; or
-/// as much as fits of what only lengthens a line.
+/// The longest line that may be, and behind it nothing but line ends, each of which costs five
+/// bytes; or as much as fits of what only lengthens a line.
 #[test]
 fn who_never_reads_costs_so_much_and_no_more() {
     let longest = 65536;

@@ -1,15 +1,13 @@
 //! The real program with a fault injected by strace(1): the n-th call of a kind fails. It harms at
 //! most the one whom it hits, and a stop is still a clean one.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use super::program::{PATIENCE, PROGRAM, Program};
 
-/// The longest that anything may take: far more than it needs.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// A datagram's reply that has not come by then will not come.
 const LOST_AFTER: Duration = Duration::from_millis(300);
 const CLIENTS: usize = 3;
@@ -48,34 +46,13 @@ const FAULTS: [(&str, &str, usize); 27] = [
 /// Registering: the signals' and the two sockets' come first, and without them there is no start.
 const REGISTERED_AT_START: usize = 3;
 
-struct Traced {
-    child: Child,
-    address: SocketAddr,
-}
-
 /// Starts the program with a fault; `None` where it did not come to listen.
-fn start(call: &str, errno: &str, number: usize) -> Option<Traced> {
+fn start(call: &str, errno: &str, number: usize) -> Option<Program> {
     let inject = format!("inject={call}:error={errno}:when={number}");
+    let mut strace = Command::new("strace");
     // With -D the tracer is the grandchild, so that the child is the program itself.
-    let mut child = Command::new("strace")
-        .args(["-D", "-qq", "-o", "/dev/null", "-e", &inject])
-        .arg(env!("CARGO_BIN_EXE_pingpong"))
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = log
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("udp://")?.1.parse().unwrap()));
-    let Some(address) = address else {
-        assert_eq!(child.wait().unwrap().code(), Some(1), "{inject}");
-        return None;
-    };
-    // Somebody has to read the log: a full pipe costs lines, and a closed one too.
-    std::thread::spawn(move || log.for_each(drop));
-    Some(Traced { child, address })
+    strace.args(["-D", "-qq", "-o", "/dev/null", "-e", &inject, PROGRAM]);
+    Program::start(strace)
 }
 
 /// A client that sends one ping and closes its side. Whether it got its pong, and nothing but that.
@@ -105,20 +82,6 @@ fn ping_over_udp(address: SocketAddr) -> bool {
     is_there
 }
 
-fn stop(mut traced: Traced, what: &str) {
-    let pid = Pid::from_raw(traced.child.id().cast_signed()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = traced.child.try_wait().unwrap() {
-            assert_eq!(status.code(), Some(0), "{what}");
-            return;
-        }
-        assert!(Instant::now() < deadline, "{what}: it does not stop");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// A session of a few clients, of whom so many may go without a reply.
 fn session(call: &str, errno: &str, number: usize, victims_max: usize) {
     let what = format!("{call} number {number} fails with {errno}");
@@ -133,7 +96,7 @@ fn session(call: &str, errno: &str, number: usize, victims_max: usize) {
         victims <= victims_max,
         "{what}: {victims} went without a reply"
     );
-    stop(traced, &what);
+    traced.stop(&what);
 }
 
 /// Whether strace is there and may trace; says so if not.

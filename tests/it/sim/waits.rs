@@ -55,7 +55,9 @@ impl World {
 
     /// The server may sleep for so long.
     pub fn check_wait(&mut self, timeout: Option<Duration>) {
-        let is_idle = self.done() == self.done_before;
+        let spins_until_ns = self.worked_ns + ns(self.plan.config.busy_poll);
+        let is_to_spin = self.turn_ns < spins_until_ns;
+        let is_idle = self.done() == self.done_before && !is_to_spin;
         if timeout == Some(Duration::ZERO) {
             self.idle_waits = if is_idle { self.idle_waits + 1 } else { 0 };
             if self.idle_waits > IDLE_WAITS_MAX {
@@ -66,6 +68,9 @@ impl World {
             return;
         }
         self.idle_waits = 0;
+        if is_to_spin {
+            self.violated(format_args!("the server sleeps where it is to spin"));
+        }
         let wakes_ns = timeout.map_or(u64::MAX, |timeout| self.turn_ns.saturating_add(ns(timeout)));
         self.check_deadlines(wakes_ns);
         self.check_reason(wakes_ns);
@@ -190,7 +195,8 @@ impl World {
         let ticks = usize::try_from(self.now_ns / ns(TICK)).unwrap_or(usize::MAX);
         // Two listeners and two ports may each make a call again every tenth of a second, in two
         // turns.
-        let most = 16 + 2 * self.done() + 8 * ticks;
+        let spins = usize::try_from(self.plan.config.busy_poll.as_micros()).unwrap_or(0);
+        let most = 16 + spins + (2 + spins) * self.done() + 8 * ticks;
         let waits = self.stats.waits;
         if waits > most {
             self.violated(format_args!("{waits} waits, {most} at most"));

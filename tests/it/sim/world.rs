@@ -27,6 +27,8 @@ pub struct Stats {
     pub successes: usize,
     pub accepted: u64,
     pub closed: u64,
+    /// Those that were closed for want of progress, and nothing else.
+    pub timed_out: u64,
     /// The most that a connection owned.
     pub kept_max_bytes: usize,
 }
@@ -40,6 +42,7 @@ impl Stats {
         self.successes += more.successes;
         self.accepted += more.accepted;
         self.closed += more.closed;
+        self.timed_out += more.timed_out;
         self.kept_max_bytes = self.kept_max_bytes.max(more.kept_max_bytes);
     }
 }
@@ -52,7 +55,7 @@ pub const START_NS: u64 = 0;
 pub const PATIENCE_NS: u64 = 15_000 * MS;
 
 /// No schedule makes so many calls: their peers have little to say.
-const CALLS_MAX: usize = 500_000;
+const CALLS_MAX: usize = 100_000;
 
 pub struct World {
     pub plan: Plan,
@@ -85,6 +88,9 @@ pub struct World {
     pub stats: Stats,
     /// Every call so far.
     pub calls: Vec<Call>,
+    /// The turn in which an event was last told of, and how many there were before.
+    pub worked_ns: u64,
+    pub events_before: usize,
     /// Waits without sleep in a row, with nothing done between them.
     pub idle_waits: usize,
     /// What had been done when the last wait ended: events, successes and faults.
@@ -139,7 +145,7 @@ impl World {
             base,
             now_ns: START_NS,
             turn_ns: START_NS,
-            rng: Rng::new(!plan.seed),
+            rng: plan.rng.clone(),
             peers: plan.peers.clone(),
             listeners: listeners.collect(),
             ports: ports.collect(),
@@ -156,6 +162,8 @@ impl World {
             tokens_at_ns: START_NS,
             stats: Stats::default(),
             calls: Vec::new(),
+            worked_ns: START_NS,
+            events_before: 0,
             idle_waits: 0,
             done_before: 0,
             is_unchecked: false,

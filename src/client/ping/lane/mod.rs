@@ -194,8 +194,8 @@ impl<K: Kernel> Lane<K> {
         self.next_at = (!self.is_enough()).then_some(next);
     }
 
-    /// What `-c` asks for is done: pings, or replies where there is a deadline to get them by, as in
-    /// ping(8).
+    /// What `-c` asks for is done: pings, or replies where there is a deadline to get them by, as
+    /// in ping(8).
     fn is_enough(&self) -> bool {
         let done = match self.config.deadline {
             None => self.figures.sent,

@@ -4,8 +4,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr,
-    clippy::print_stdout,
     reason = "a test that cannot go on has failed"
 )]
 

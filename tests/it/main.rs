@@ -5,7 +5,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    clippy::print_stdout,
     clippy::unchecked_time_subtraction,
     clippy::unwrap_used,
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"

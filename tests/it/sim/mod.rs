@@ -4,6 +4,10 @@
     unreachable_pub,
     reason = "pub says what the other files of this module may use"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test shows its figures, and its trace"
+)]
 
 mod calls;
 mod checks;

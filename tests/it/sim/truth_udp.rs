@@ -36,7 +36,9 @@ fn observe<K: Kernel>(
     kernel.register_datagrams(socket, TOKEN).unwrap();
     seen.push(events(kernel));
     for round in ROUNDS {
-        round.iter().for_each(|datagram| send(datagram));
+        for datagram in round {
+            send(datagram);
+        }
         seen.push(events(kernel));
         loop {
             match socket.receive(&mut arrivals) {

@@ -38,6 +38,8 @@ mod socket;
 mod strace;
 #[cfg(test)]
 mod truth;
+#[cfg(test)]
+mod truth_udp;
 mod waits;
 mod world;
 

@@ -198,10 +198,10 @@ pub struct PortSocket {
 }
 
 impl PortSocket {
+    /// Interest is in reading alone.
     pub fn flags(&self) -> Flags {
         Flags {
             readable: !self.queue.is_empty(),
-            writable: true,
             ..Flags::default()
         }
     }

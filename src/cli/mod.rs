@@ -47,19 +47,36 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
+/// A line that only a build with the load client has.
+#[cfg(feature = "load")]
+macro_rules! with_load {
+    ($line:literal) => {
+        $line
+    };
+}
+#[cfg(not(feature = "load"))]
+macro_rules! with_load {
+    ($line:literal) => {
+        ""
+    };
+}
+
 /// The text of `pingpong --help`.
-pub const HELP: &str = "\
+pub const HELP: &str = concat!(
+    "\
 pingpong answers ping/pong over TCP and UDP on one port.
 
 Usage: pingpong serve [options]
        pingpong ping [options] TARGET
-       pingpong load [options] TARGET
-
+",
+    with_load!("       pingpong load [options] TARGET\n"),
+    "
 Commands:
   serve          answer pings, on port 8888 of every address unless told otherwise
   ping           send pings, and show how long each takes
-  load           load a server, check every reply, measure latency
-  help COMMAND   the options of a command, as COMMAND --help
+",
+    with_load!("  load           load a server, check every reply, measure latency\n"),
+    "  help COMMAND   the options of a command, as COMMAND --help
 
 Options:
   -h, --help     this text
@@ -68,7 +85,8 @@ Options:
 Try it:
   pingpong serve &
   pingpong ping localhost
-";
+"
+);
 
 /// The text of `pingpong --version`.
 pub const VERSION: &str = concat!("pingpong ", env!("CARGO_PKG_VERSION"), "\n");

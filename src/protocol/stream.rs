@@ -102,7 +102,7 @@ impl Batch {
     /// answered.
     pub fn answer(&mut self, rules: Rules, mut seen: impl FnMut(&[u8])) -> Answered {
         let mut answered = Answered::default();
-        while answered.bad.is_none() {
+        loop {
             self.answer_pings(rules, &mut seen, &mut answered);
             let Some(at) = memchr(b'\n', self.partial()) else {
                 break;
@@ -110,7 +110,7 @@ impl Batch {
             let end = self.unanswered.start + at + 1;
             self.answer_one(end, rules, &mut seen, &mut answered);
         }
-        if answered.bad.is_none() && self.unanswered.len() > rules.max_message_bytes {
+        if self.unanswered.len() > rules.max_message_bytes {
             // Too long already: it is refused without waiting for its end, which may never come.
             self.answer_one(self.unanswered.end, rules, &mut seen, &mut answered);
         }
@@ -227,7 +227,8 @@ impl Batch {
         }
     }
 
-    /// The last thing that a client hears: why. What it sent after that is not answered.
+    /// The last thing that a client hears: why. What it sent after that is gone, and so not
+    /// answered.
     fn refuse(&mut self, bad: BadLine, rules: Rules, answered: &mut Answered) {
         self.unanswered.start = self.unanswered.end;
         match bad {

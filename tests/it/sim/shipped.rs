@@ -1,8 +1,12 @@
 //! Schedules with the sizes that ship, and with enough to say to reach them.
 
-use pingpong::server::Sizes;
+use std::net::{IpAddr, SocketAddr};
 
-use super::peer::{Ending, Peer, Reading, Role, StreamPeer};
+use pingpong::reactor::kernel::ARRIVALS_PER_CALL;
+use pingpong::server::Sizes;
+use pingpong::server::datagrams::RECEIVES_PER_TURN;
+
+use super::peer::{DatagramPeer, Ending, Peer, Reading, Role, StreamPeer};
 use super::plan::Plan;
 use super::rng::Rng;
 use super::schedule::{CONNECTION_MAX_BYTES, run};
@@ -86,4 +90,30 @@ fn who_never_reads_costs_so_much_and_no_more() {
         most > CONNECTION_MAX_BYTES / 4 * 3,
         "{most} bytes are not the worst case"
     );
+}
+
+/// More datagrams at once than the server receives in a turn: they are shared out over several, and
+/// none is lost.
+#[test]
+fn a_flood_of_datagrams_takes_turns() {
+    let flood = ARRIVALS_PER_CALL * RECEIVES_PER_TURN * 3;
+    let role = Role::Datagrams(DatagramPeer {
+        source: SocketAddr::from(([127, 0, 0, 1], 40000)),
+        hit: Some(IpAddr::from([127, 0, 0, 1])),
+        packets: vec![(b"ping".to_vec(), 4); flood],
+        sent: 0,
+    });
+    let mut plan = Plan::calm(16, vec![Peer::new("flooder", role, 0, 0)]);
+    plan.kernel.queue_max = flood;
+    let outcome = run(plan.clone(), true);
+    let receives = outcome
+        .trace
+        .iter()
+        .filter(|line| line.contains("receive Port(0): 4 bytes"));
+    assert_eq!(
+        receives.count(),
+        flood,
+        "the flood came at once, and none was lost"
+    );
+    assert_passes(&plan, "a flood");
 }

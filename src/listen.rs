@@ -40,6 +40,10 @@ pub struct Sockets {
 }
 
 impl Sockets {
+    fn is_empty(&self) -> bool {
+        self.listeners.is_empty() && self.datagrams.is_empty()
+    }
+
     /// Each socket as a URL.
     pub fn urls(&self) -> impl Iterator<Item = String> {
         let tcp = self.listeners.iter().map(|(_, at)| format!("tcp://{at}"));
@@ -138,31 +142,25 @@ fn open_candidates(
     let mut missing = None;
     let mut port = address.port;
     for candidate in candidates {
-        let at = SocketAddr::new(candidate.ip(), port);
-        let at = if port == candidate.port() {
-            *candidate
-        } else {
-            at
-        };
+        let mut at = *candidate;
+        at.set_port(port);
         match open_both(listen, at, &mut sockets) {
-            Ok(bound) if address.host.is_none() => {
-                debug_assert!(bound.port() != 0);
-                return Ok(sockets);
-            }
             Ok(bound) => port = bound.port(),
             Err((url, error)) if is_missing(&error) => missing = Some((url, error)),
             Err(failure) => return Err(failure),
         }
+        // The IPv4 wildcard is for where the IPv6 one is missing.
+        if address.host.is_none() && !sockets.is_empty() {
+            return Ok(sockets);
+        }
     }
     match missing {
-        Some(failure) if sockets.listeners.is_empty() && sockets.datagrams.is_empty() => {
-            Err(failure)
-        }
-        Some((url, error)) if address.host.is_some() => {
+        Some(failure) if sockets.is_empty() => Err(failure),
+        Some((url, error)) => {
             warn!("not listening on {url}: {error}");
             Ok(sockets)
         }
-        _ => Ok(sockets),
+        None => Ok(sockets),
     }
 }
 

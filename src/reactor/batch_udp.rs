@@ -9,7 +9,7 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
 };
-use socket2::{Domain, Socket};
+use socket2::{Domain, SockRef, Socket};
 
 use super::kernel::{ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure};
 
@@ -28,8 +28,7 @@ impl BatchUdp {
     /// # Errors
     /// As setsockopt(2).
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
-        let offload = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        undo_what_only_quic_wants(&socket)?;
+        let offload = offload(&socket)?;
         Ok(Self {
             socket: UdpSocket::from_std(socket.into()),
             offload,
@@ -41,6 +40,12 @@ impl BatchUdp {
     pub(super) fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
     }
+}
+
+fn offload(socket: &Socket) -> io::Result<UdpSocketState> {
+    let offload = UdpSocketState::new(UdpSockRef::from(socket))?;
+    undo_what_only_quic_wants(socket)?;
+    Ok(offload)
 }
 
 /// quinn-udp forbids fragments, so that QUIC can probe a path's MTU: a pong as long as its
@@ -105,8 +110,20 @@ impl Datagrams for BatchUdp {
             segment_size: Some(departure.segment_bytes),
             src_ip: departure.source,
         };
-        self.offload
-            .try_send(UdpSockRef::from(&self.socket), &transmit)
+        let segments_before = self.offload.max_gso_segments();
+        let outcome = self
+            .offload
+            .try_send(UdpSockRef::from(&self.socket), &transmit);
+        // quinn-udp takes EINVAL for a sign that there is no GSO, and does without from then on. Where
+        // nothing was segmented it was the address that the kernel refused, and that is for anybody
+        // to choose.
+        if self.offload.max_gso_segments() < segments_before
+            && departure.bytes.len() <= departure.segment_bytes
+            && let Ok(fresh) = offload(&SockRef::from(&self.socket))
+        {
+            self.offload = fresh;
+        }
+        outcome
     }
 
     fn max_segments(&self) -> usize {

@@ -10,6 +10,7 @@
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"
 )]
 
+mod batch_udp;
 mod bucket;
 mod deadlines;
 #[cfg(feature = "load")]

@@ -6,6 +6,21 @@
 //!
 //! [`stream`] finds messages in a byte stream and answers them in place; [`datagram`] decides who
 //! gets a datagram back. Nothing in here knows a socket, a clock or a log.
+//!
+//! ```
+//! use pingpong::protocol::stream::{Batch, Rules};
+//!
+//! let rules = Rules { max_message_bytes: 65536, strict: false };
+//! let mut batch = Batch::new(32 * 1024, rules.max_message_bytes);
+//! let read = b"PING 42\r\npong\nhello\npin";
+//! batch.window()[..read.len()].copy_from_slice(read);
+//! batch.begin(b"", read.len());
+//! let answered = batch.answer(rules, |_message| {});
+//!
+//! assert_eq!(batch.replies(), b"PONG 42\r\npong\n");
+//! assert_eq!(batch.partial(), b"pin");
+//! assert_eq!((answered.messages, answered.replies), (3, 2));
+//! ```
 
 pub mod datagram;
 pub mod stream;

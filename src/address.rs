@@ -63,6 +63,9 @@ impl FromStr for Address {
             let (host, port) = rest
                 .split_once("]:")
                 .ok_or("an address in brackets goes on with ]:PORT, as in [::1]:8888")?;
+            if host.is_empty() {
+                return Err("between the brackets stands an IPv6 address, as in [::1]:8888".into());
+            }
             return Ok(Self {
                 host: Some(host.into()),
                 port: parse_port(port)?,

@@ -63,6 +63,12 @@ impl fmt::Display for StartError {
 }
 
 impl StartError {
+    fn unknown_host(address: &Address, error: &io::Error) -> Self {
+        Self(format!(
+            "cannot look up {address}: {error}; check the name, or give an IP address with --listen"
+        ))
+    }
+
     /// What could not be done, and the system's reason.
     #[must_use]
     pub fn new(what: &str, error: &io::Error) -> Self {
@@ -99,8 +105,8 @@ pub fn open(listen: &Listen) -> Result<Sockets, StartError> {
 }
 
 fn open_address(listen: &Listen, address: &Address) -> Result<Sockets, StartError> {
-    let candidates = candidates(address)
-        .map_err(|error| StartError::new(&format!("cannot look up {address}"), &error))?;
+    let candidates =
+        candidates(address).map_err(|error| StartError::unknown_host(address, &error))?;
     let mut tries = 0;
     loop {
         tries += 1;

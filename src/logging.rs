@@ -1,12 +1,14 @@
 //! The log: to standard error, never more than so much, and never waiting for anybody.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use log::{LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 
 use crate::reactor::bucket::Bucket;
 
@@ -36,8 +38,8 @@ pub fn init(level: Option<LevelFilter>) {
     match (level, std::env::var("RUST_LOG")) {
         // The flags ask about this program; what its libraries trace is for RUST_LOG to ask.
         (Some(level), _) => builder.filter_module(env!("CARGO_CRATE_NAME"), level),
-        (None, Ok(filters)) => builder.parse_filters(&filters),
-        (None, Err(_)) => builder.filter_level(LevelFilter::Info),
+        (None, Ok(filters)) if !filters.trim().is_empty() => builder.parse_filters(&filters),
+        (None, _) => builder.filter_level(LevelFilter::Info),
     };
     let inner = builder
         .format(|line, record| {
@@ -49,7 +51,7 @@ pub fn init(level: Option<LevelFilter>) {
                 record.args()
             )
         })
-        .target(env_logger::Target::Pipe(Box::new(Stderr)))
+        .target(env_logger::Target::Pipe(Box::new(Stderr::new())))
         .build();
     log::set_max_level(inner.filter());
     let bucket = Mutex::new(Bucket::new(LINES_PER_S, Instant::now()));
@@ -63,18 +65,41 @@ pub fn init(level: Option<LevelFilter>) {
 
 /// Standard error, as a place where a line is written at once or not at all.
 ///
-/// Making it non-blocking would do that too, but for every process that shares it: the flag belongs
-/// to the open file, not to the descriptor (fcntl(2), O_NONBLOCK).
-struct Stderr;
+/// Making it non-blocking would do that, but for every process that shares it: the flag belongs to
+/// the open file, not to the descriptor (fcntl(2), O_NONBLOCK). poll(2) tells of room for
+/// `PIPE_BUF` bytes on a pipe. On a terminal it tells of room for one, and a longer write waits; so
+/// a terminal is opened once more, which makes an open file of our own.
+struct Stderr {
+    terminal: Option<File>,
+}
 
-impl Write for Stderr {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+impl Stderr {
+    fn new() -> Self {
+        let open = || {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            rustix::fs::open("/proc/self/fd/2", flags, Mode::empty())
+        };
+        let terminal = io::stderr().is_terminal().then(open);
+        Self {
+            terminal: terminal.and_then(Result::ok).map(File::from),
+        }
+    }
+
+    fn write_piece(&mut self, piece: &[u8]) -> bool {
+        if let Some(terminal) = &mut self.terminal {
+            return terminal.write(piece).is_ok();
+        }
         let stderr = io::stderr();
         let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
         let is_ready = poll(&mut fds, Some(&Timespec::default())).is_ok()
             && fds.iter().all(|fd| fd.revents().contains(PollFlags::OUT));
-        let piece = line.get(..LINE_MAX_BYTES).unwrap_or(line);
-        if !is_ready || rustix::io::write(&stderr, piece).is_err() {
+        is_ready && rustix::io::write(&stderr, piece).is_ok()
+    }
+}
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if !self.write_piece(line.get(..LINE_MAX_BYTES).unwrap_or(line)) {
             LOST_TO_FULL_PIPE.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())

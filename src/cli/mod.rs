@@ -158,7 +158,7 @@ fn unknown(what: &str, given: &str, known: &[&str]) -> UsageError {
     let likely = known
         .iter()
         .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
-        .filter(|(typos, _)| *typos <= TYPOS_MAX)
+        .filter(|(typos, candidate)| *typos <= TYPOS_MAX && typos * 2 < candidate.len())
         .min();
     let hint = likely.map_or_else(String::new, |(_, meant)| format!("; did you mean {meant}?"));
     UsageError(format!("there is no {what} {given}{hint}"))

@@ -20,6 +20,8 @@ pub struct BatchUdp {
     offload: UdpSocketState,
     /// Whom it is connected to.
     peer: Option<SocketAddr>,
+    /// The last send was gathered, and ended GSO.
+    in_doubt: bool,
 }
 
 impl BatchUdp {
@@ -33,6 +35,7 @@ impl BatchUdp {
             socket: UdpSocket::from_std(socket.into()),
             offload,
             peer: None,
+            in_doubt: false,
         })
     }
 
@@ -114,13 +117,14 @@ impl Datagrams for BatchUdp {
         let outcome = self
             .offload
             .try_send(UdpSockRef::from(&self.socket), &transmit);
-        // quinn-udp takes EINVAL for a sign that there is no GSO, and does without from then on. Where
-        // nothing was segmented it was the address that the kernel refused, and that is for anybody
-        // to choose.
-        if self.offload.max_gso_segments() < segments_before
-            && departure.bytes.len() <= departure.segment_bytes
-            && let Ok(fresh) = offload(&SockRef::from(&self.socket))
-        {
+        // quinn-udp takes EINVAL for a sign that there is no GSO, and does without from then on. But
+        // where one datagram alone is refused too, it is the address, and that is for anybody to
+        // choose. So a gathered send leaves a doubt, which the next single one settles.
+        let is_single = departure.bytes.len() <= departure.segment_bytes;
+        let has_fallen = self.offload.max_gso_segments() < segments_before;
+        let is_the_address = is_single && (has_fallen || (self.in_doubt && outcome.is_err()));
+        self.in_doubt = has_fallen && !is_single;
+        if is_the_address && let Ok(fresh) = offload(&SockRef::from(&self.socket)) {
             self.offload = fresh;
         }
         outcome

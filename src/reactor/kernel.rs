@@ -114,7 +114,8 @@ pub trait Kernel {
     /// As for [`Kernel::register_listener`].
     fn register_stream(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
 
-    /// Asks for events of a datagram socket, of the readable kind, until it is closed.
+    /// Asks for events of a datagram socket until it is closed: of the readable kind, and of the
+    /// writable one where somebody waits for room.
     ///
     /// # Errors
     /// As for [`Kernel::register_listener`].

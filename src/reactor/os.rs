@@ -38,6 +38,8 @@ pub struct Os {
     signals: Signals,
     /// An event said that signals came; they have not all been told yet.
     signalled: bool,
+    /// A server never waits for room to send: its replies are not queued.
+    datagram_interest: Interest,
     /// Ends sleeps where a millisecond is too coarse.
     timer: Option<OwnedFd>,
 }
@@ -72,7 +74,16 @@ impl Os {
             signals,
             signalled: false,
             timer: None,
+            datagram_interest: Interest::READABLE,
         })
+    }
+
+    /// The same, for who waits for room when a datagram could not be sent. It costs a wake-up for
+    /// each that is: Linux tells a datagram socket that it is writable whenever one has left it.
+    #[must_use]
+    pub fn telling_room(mut self) -> Self {
+        self.datagram_interest = Interest::READABLE | Interest::WRITABLE;
+        self
     }
 
     /// The same, with sleeps that end on time. epoll_wait(2) counts in milliseconds, and waits for
@@ -174,9 +185,7 @@ impl Kernel for Os {
     }
 
     fn register_datagrams(&mut self, datagrams: &mut BatchUdp, token: Token) -> io::Result<()> {
-        // Linux tells a datagram socket that it is writable after each datagram that leaves it: a
-        // wake-up for every reply. Nobody waits for that, as replies are never queued.
-        self.register(datagrams.source(), token, Interest::READABLE)
+        self.register(datagrams.source(), token, self.datagram_interest)
     }
 
     fn connect(&mut self, peer: SocketAddr) -> io::Result<TcpStream> {

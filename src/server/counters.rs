@@ -114,7 +114,7 @@ impl AcceptError {
 pub struct Traffic {
     /// Messages received, answered or not.
     pub messages: u64,
-    /// Replies given to the kernel.
+    /// Replies made; of datagrams those that the kernel took.
     pub replies: u64,
     /// Payload bytes received.
     pub received_bytes: u64,

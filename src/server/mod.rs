@@ -371,7 +371,7 @@ impl<K: Kernel> Server<K> {
             None => info!("{name} {count}"),
             Some((key, value)) => info!("{name}{{{key}=\"{value}\"}} {count}"),
         });
-        for (reason, count) in lost_lines() {
+        for (reason, count) in lost_lines().into_iter().filter(|(_, count)| *count > 0) {
             info!("log_lines_lost_total{{reason=\"{reason}\"}} {count}");
         }
     }

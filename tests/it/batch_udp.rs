@@ -21,4 +21,13 @@ fn a_refused_address_does_not_end_batches() {
     let refused = socket.send(&departure).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
     assert_eq!(socket.max_segments(), max_segments);
+
+    // Two that were gathered, and then the first of them alone.
+    let gathered = Departure {
+        bytes: b"pongpong",
+        ..departure
+    };
+    socket.send(&gathered).unwrap_err();
+    socket.send(&departure).unwrap_err();
+    assert_eq!(socket.max_segments(), max_segments);
 }

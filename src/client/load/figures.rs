@@ -5,6 +5,7 @@ use std::io;
 use hdrhistogram::Histogram;
 
 use super::ledger::Stamp;
+use super::schedule::Schedule;
 use super::schedule::{Nanos, SECOND};
 
 /// The longest time that is told apart from longer ones.
@@ -145,6 +146,12 @@ impl Figures {
     /// The timetable calls for a request.
     pub fn called(&mut self, intended: Nanos) {
         self.due += u64::from(intended >= self.window.0);
+    }
+
+    /// The run is over, and the loop has not come to hand out all that was due until then.
+    pub fn never_called(&mut self, schedule: &Schedule, next: u64, until: Nanos) {
+        let first = next.max(schedule.before(self.window.0));
+        self.due += schedule.before(until).saturating_sub(first);
     }
 
     /// A request leaves.

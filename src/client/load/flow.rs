@@ -14,6 +14,9 @@ use crate::reactor::kernel::{ARRIVAL_MAX_BYTES, Arrival, Datagrams, Departure, K
 use crate::reactor::latch::Latched;
 use crate::state::{Event, State};
 
+/// How many times one socket sends in one turn of the loop, at most, so that it comes to receive.
+const SENDS_PER_TURN: usize = 64;
+
 /// How many times one socket is received from in one turn of the loop.
 const RECEIVES_PER_TURN: usize = 4;
 
@@ -37,6 +40,7 @@ pub struct FlowLane<D> {
     peer: SocketAddr,
     quota: Quota,
     waiting_max: usize,
+    timeout: Nanos,
     ledger: Ledger,
     /// The question whether anybody is there has left.
     probed: bool,
@@ -66,6 +70,7 @@ impl<K: Kernel> Lane<K> for FlowLane<K::Datagrams> {
             quota: Quota::default(),
             waiting_max: opening.waiting_max,
             ledger: Ledger::new(opening.remembered),
+            timeout: opening.timeout,
             probed: false,
             one_by_one: false,
         })
@@ -99,13 +104,16 @@ impl<K: Kernel> Lane<K> for FlowLane<K::Datagrams> {
     fn work(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> Work {
         self.receive(bench, clock);
         let waited = self.ledger.waiting();
-        match self.state {
-            State::Connecting => self.probe(bench),
+        let sends_more = match self.state {
+            State::Connecting => {
+                self.probe(bench);
+                false
+            }
             State::Open => self.send(bench, clock),
-            _ => {}
-        }
+            _ => false,
+        };
         Work {
-            more: self.socket.is_readable(),
+            more: sends_more || self.socket.is_readable(),
             began_to_wait: waited == 0 && self.ledger.waiting() > 0,
         }
     }
@@ -197,6 +205,12 @@ impl<D: Datagrams> FlowLane<D> {
             Some(request) => self.ledger.receive(request),
         };
         match verdict {
+            // It would have been given up by now, had somebody looked.
+            Verdict::Answered { stamp, .. } if now.saturating_sub(stamp.sent) > self.timeout => {
+                figures.lost += 1;
+                figures.late += 1;
+                *waiting -= 1;
+            }
             Verdict::Answered { stamp, reordered } => {
                 figures.answered(stamp, now);
                 figures.reordered += u64::from(reordered);
@@ -220,7 +234,8 @@ impl<D: Datagrams> FlowLane<D> {
         }
     }
 
-    fn send(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) {
+    /// Sends what may be sent, within the budget. Says whether there is more that could be.
+    fn send(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> bool {
         // In an open loop the next datagram waits for nobody: what is lost would hold up what is
         // not.
         let waiting_max = match bench.sending {
@@ -231,10 +246,13 @@ impl<D: Datagrams> FlowLane<D> {
             .quota
             .room(bench.sending, self.ledger.waiting(), waiting_max);
         if room == 0 {
-            return;
+            return false;
         }
         let now = clock();
-        while room > 0 && self.socket.is_writable() {
+        for _ in 0..SENDS_PER_TURN {
+            if room == 0 || !self.socket.is_writable() {
+                return false;
+            }
             let count = self.segments(bench).min(room);
             self.fill(bench, self.ledger.next(), count);
             if self.depart(bench) {
@@ -247,6 +265,7 @@ impl<D: Datagrams> FlowLane<D> {
                 room -= count;
             }
         }
+        room > 0
     }
 
     /// How many requests can leave with one call.

@@ -204,4 +204,6 @@ pub struct Opening {
     pub waiting_max: usize,
     /// How many lines the peer says before it listens.
     pub skip_lines: u32,
+    /// A reply over UDP that takes longer is late, and its request lost.
+    pub timeout: Nanos,
 }

@@ -234,6 +234,12 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
     /// Waits for the replies that are still owed, and hands out what was measured.
     fn finish(&mut self, run: Run) -> io::Result<Figures> {
         let ended = self.now_ns();
+        if let Sending::OpenLoop(schedule) = self.bench.sending {
+            let until = ended.min(self.calls_until);
+            self.bench
+                .figures
+                .never_called(&schedule, self.next_due, until);
+        }
         self.bench.figures.close_window(ended);
         self.calls_until = 0;
         if run.rate_per_s.is_none() || !run.catch_up || self.stops > 0 {

@@ -38,6 +38,14 @@ impl Schedule {
         self.begins + seconds * SECOND + rest * SECOND / self.rate_per_s
     }
 
+    /// How many requests are due before a time.
+    #[must_use]
+    pub fn before(&self, time: Nanos) -> u64 {
+        let age = u128::from(time.saturating_sub(self.begins));
+        let requests = (age * u128::from(self.rate_per_s)).div_ceil(u128::from(SECOND));
+        u64::try_from(requests).unwrap_or(u64::MAX)
+    }
+
     /// The time between two requests.
     #[must_use]
     pub const fn period(&self) -> Duration {

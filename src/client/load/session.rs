@@ -71,8 +71,8 @@ fn measure<L: Lane<Os>>(options: &LoadOptions, addresses: Vec<SocketAddr>) -> io
         None => options.rate_per_s,
     };
     let kernel = match rate_max_per_s {
-        Some(_) => Os::with_fine_timer()?,
-        None => Os::new()?,
+        Some(_) => Os::with_fine_timer()?.telling_room(),
+        None => Os::new()?.telling_room(),
     };
     let plan = Plan {
         script: options.script.clone(),
@@ -184,6 +184,8 @@ fn find_max<L: Lane<Os>>(
             };
             return Ok((run, (figures, cost), Some(found)));
         }
+        // What went wrong in it is not forgotten with it.
+        trials.errors.take_over_errors(&figures, L::LOSES_NOTHING);
         lowered += 1;
         rate_per_s = (rate_per_s * LOWER_TO_PERCENT / 100).max(1);
     }

@@ -16,7 +16,7 @@ const OPENING_AT_ONCE: usize = 64;
 /// How many requests a datagram lane remembers for each that may wait, so that duplicates are known
 /// again.
 const REMEMBERED_PER_WAITING: usize = 16;
-/// How many requests all of them together remember for the sake of a rate: 24 MiB.
+/// How many requests all of them together remember beyond those that may wait: 24 MiB.
 const REMEMBERED_FOR_RATE_MAX: usize = 1 << 20;
 
 /// How long before the timetable calls the loop no longer sleeps: a timer wakes a process 30 to 50
@@ -25,6 +25,11 @@ const AWAKE_BEFORE_CALL: Duration = Duration::from_micros(60);
 /// But no more than one part in so many of the time between two calls: who never sleeps is made to
 /// wait by the scheduler, for milliseconds, as soon as somebody else wants the CPU.
 const AWAKE_SHARE: u32 = 4;
+
+/// How many requests the timetable hands out in one turn of the loop, at most; what is left is due, so
+/// the next turn does not sleep. Without it a rate that cannot be kept makes each turn longer than the
+/// last, and nobody hears a signal or receives.
+const CALLS_PER_TURN: usize = 1 << 16;
 
 /// The lists of deadlines that a lane can stand on.
 const OPENING: u8 = 0;
@@ -87,7 +92,10 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
     /// Hands out the requests that are due, none left out.
     fn call_due(&mut self) {
         let now = self.now_ns();
-        while let Some((schedule, due)) = self.next_call().filter(|(_, due)| *due <= now) {
+        for _ in 0..CALLS_PER_TURN {
+            let Some((schedule, due)) = self.next_call().filter(|(_, due)| *due <= now) else {
+                break;
+            };
             self.bench.figures.called(due);
             let key = self.called[schedule.lane(self.next_due)];
             self.next_due += 1;
@@ -163,6 +171,7 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
             remembered: self.remembered(),
             waiting_max: self.plan.pipeline,
             skip_lines: self.plan.skip_lines,
+            timeout: nanos(self.plan.timeout),
         };
         match L::open(&mut self.kernel, opening) {
             Ok(lane) => {
@@ -193,7 +202,9 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
             usize::try_from(of_lane.saturating_mul(2 * seconds)).unwrap_or(usize::MAX)
         });
         let for_rate = for_rate.min(REMEMBERED_FOR_RATE_MAX / lanes);
-        for_rate.max(self.plan.pipeline * REMEMBERED_PER_WAITING)
+        let pipeline = self.plan.pipeline;
+        let for_duplicates = pipeline * REMEMBERED_PER_WAITING;
+        for_rate.max(for_duplicates.min(pipeline.max(REMEMBERED_FOR_RATE_MAX / lanes)))
     }
 
     /// Somebody answers: this is the address, and what was said about others is of no interest.

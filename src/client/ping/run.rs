@@ -52,6 +52,7 @@ fn try_run(options: &PingOptions) -> Result<bool, RunError> {
         .map_err(cannot(format!("cannot look up {host}")))?;
     // Only now: until here, a signal ends the process, even while a name server lets it wait.
     let kernel = Os::for_client().map_err(cannot("cannot wait for events".into()))?;
+    let kernel = kernel.telling_room();
     let streams = (PollFirst(io::stdout()), PollFirst(io::stderr()));
     let mut pinger = Pinger::new(
         kernel,

@@ -135,7 +135,7 @@ fn json_figures(figures: &Figures) -> String {
     }
     let loss = percent(figures.lost(), figures.sent);
     members += &format!(",\"loss_percent\":{loss}");
-    members += &format!(",\"time_ms\":{}", figures.span().as_millis());
+    members += &format!(",\"time_ms\":{}", (figures.span().as_micros() + 500) / 1000);
     let connect = &figures.connect;
     if connect.count > 0 {
         members += &json_times(

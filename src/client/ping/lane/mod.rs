@@ -16,6 +16,7 @@ use super::window::{Fate, Ping, Window};
 use super::{Config, FLOOD_PATIENCE, Transport};
 use crate::client::message::Template;
 use crate::reactor::kernel::{Kernel, Readiness};
+use crate::state::State;
 use links::Links;
 
 /// What a lane needs for a turn of work.
@@ -132,9 +133,12 @@ impl<K: Kernel> Lane<K> {
     /// A connection that lets a ping wait so long is not trusted with another: the path may be
     /// gone, and only a new connection can find another one.
     fn time_out(&mut self, ping: &Ping, turn: &mut Turn<'_, K>) {
+        // One that could not even be sent waits for a connection, or for a peer that does not read.
+        let link = self.links.get(ping.link);
+        let is_connected = link.is_some_and(|link| link.state() != State::Connecting);
         let outcome = match ping.sent_at {
-            Some(_) => Outcome::NoReply,
-            None => Outcome::NoConnection,
+            None if !is_connected => Outcome::NoConnection,
+            _ => Outcome::NoReply,
         };
         let mut told = self.told(ping, outcome);
         told.time = Some(turn.now.saturating_duration_since(ping.begun_at));

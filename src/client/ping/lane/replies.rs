@@ -149,9 +149,16 @@ impl<K: Kernel> Lane<K> {
         let partial = self.links.get(id).map(Link::take_partial);
         let partial = partial.unwrap_or_default();
         if matches!(failure, Failure::EndlessLine) {
+            // It is the reply to the ping that has waited longest; the others lose their connection.
             let ping = self.window.waiting_on(id).next();
             self.tell_wrong(id, ping, &partial, turn.report);
+            return self.fail_pings(id, &Failure::Closed, &[], turn);
         }
+        self.fail_pings(id, failure, &partial, turn);
+    }
+
+    /// The pings of a link that fails are told and counted, and the link is gone, if that is so.
+    fn fail_pings(&mut self, id: usize, failure: &Failure, partial: &[u8], turn: &mut Turn<'_, K>) {
         let goes_on = self
             .links
             .get(id)

@@ -243,3 +243,20 @@ fn a_second_signal_ends_the_wait() {
         (1, 0, 1)
     );
 }
+
+/// Nobody can send so much. It ends in time all the same, and says what was not sent.
+#[test]
+fn a_rate_that_cannot_be_kept() {
+    let streams = tcp_server(|stream| each_line(stream, |_, line, peer| say(peer, &pong(line))));
+    let flows = super::udp_server(|_, ping, peer, socket| {
+        socket.send_to(&pong(ping), peer).unwrap();
+    });
+    for (address, transport) in [(streams, "--tcp"), (flows, "--udp")] {
+        let args = format!("{transport} --rate 1000000000 -c 2 -d 300ms --timeout 200ms");
+        let ran = load(address, &args);
+        let count = |name: &str| ran.json[name].as_u64().unwrap();
+        let due = count("requests") + count("unsent");
+        // Give or take what was due between the end and the turn that saw it.
+        assert!((299_000_000..301_000_000).contains(&due), "{}", ran.json);
+    }
+}

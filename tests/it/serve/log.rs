@@ -1,11 +1,13 @@
 //! The log: what it says at each level, how much of it, and that it waits for nobody.
 
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{ChildStderr, Stdio};
 use std::time::Instant;
 
 use rustix::io::ioctl_fionread;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::support::client::{ask, connect, expect, replies_to, udp};
 use crate::support::server::{Reaped, Server, pingpong};
@@ -223,4 +225,36 @@ fn a_closed_standard_error_stops_nothing() {
     server.stderr = None;
     server.assert_serves();
     server.assert_serves();
+}
+
+/// Standard error is a terminal that nobody reads. There poll(2) tells of room although a whole line
+/// has none.
+#[test]
+fn a_terminal_that_nobody_reads_blocks_nothing() {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let terminal = OpenOptions::new()
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    let child = pingpong(&["serve", "--listen", "127.0.0.1:0", "-vv"])
+        .stdin(Stdio::null())
+        .stderr(terminal)
+        .spawn()
+        .unwrap();
+    let _child = Reaped(child);
+    let mut screen = BufReader::new(File::from(master));
+    let mut line = String::new();
+    while !line.contains("udp://") {
+        line.clear();
+        screen.read_line(&mut line).unwrap();
+    }
+    let (_, at) = line.trim_end().split_once("udp://").unwrap();
+    let client = connect(at.parse().unwrap());
+    // Some lines fit; long before the last the terminal is full.
+    for _ in 0..2000 {
+        ask(&client, b"ping\n", b"pong\n");
+    }
 }

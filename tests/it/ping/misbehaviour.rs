@@ -316,3 +316,45 @@ fn a_server_that_refuses_the_message() {
     both_end(&ended, "tcp", what, "0 received, +2 errors, 100%");
     assert_eq!(ended.status, Some(1));
 }
+
+/// One endless line is one wrong reply; the other pings on that connection lose it.
+#[test]
+fn an_endless_line_while_several_wait() {
+    let target = tcp_server(|mut stream| {
+        for _ in 0..3 {
+            read_line(&stream);
+        }
+        // The client may be gone before all of it is written.
+        let _ = stream.write_all(&b"x".repeat(100_000));
+        while read_line(&stream).is_some() {}
+    });
+    let ended = ping_with(&["-c3", "-i", "0.01", "-W", "15", "-s8"], &[], &target);
+    assert_eq!(ended.stdout.matches("wrong reply of ").count(), 1);
+    assert!(
+        !ended.stdout.contains("wrong reply of 0 bytes"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains(", +3 errors, "), "{}", ended.stdout);
+}
+
+/// A peer that does not read is not the same as one that is not there.
+#[test]
+fn nobody_reads() {
+    let (done, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let target = tcp_server(move |stream| {
+        SockRef::from(&stream).set_recv_buffer_size(4096).unwrap();
+        let _ = wait.lock().unwrap().recv();
+        drop(stream);
+    });
+    let options = ["-c200", "-i", "0.001", "-W", "1", "-w", "2", "-s65000"];
+    let ended = ping_with(&options, &[], &target);
+    drop(done);
+    assert!(ended.stdout.contains("timed out: no reply within "));
+    assert!(
+        !ended.stdout.contains("timed out: no connection within "),
+        "{}",
+        ended.stdout
+    );
+}

@@ -122,6 +122,15 @@ impl State {
             ) => None,
         }
     }
+
+    /// The state after `event`, for who has nothing to say about one that cannot happen: it stops a
+    /// debug build, and ends the connection in any other.
+    #[must_use]
+    pub fn after(self, event: Event) -> Self {
+        let next = self.on(event);
+        debug_assert!(next.is_some(), "{event} in state {self}");
+        next.unwrap_or(Self::Closed)
+    }
 }
 
 impl Event {

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use super::connection::{TURN_BUDGET_BYTES, WINDOW_BYTES};
+use super::connection::{FRESH_READ_BYTES, SHARE_BYTES, WINDOW_BYTES};
 use crate::protocol::stream::Rules;
 use crate::reactor::deadlines::TICK;
 use crate::reactor::kernel::ARRIVAL_MAX_BYTES;
 
-/// How many connections one listener accepts in one turn of the loop, at most.
-pub const ACCEPTS_PER_TURN: usize = 64;
-
-/// How many connections are closed in one turn because their deadline has passed, at most:
-/// thousands may have gone silent at once. Those that are left are due already, so the next wait
-/// does not sleep.
-pub const EXPIRIES_PER_TURN: usize = 256;
+/// How long one phase of a turn goes on while it has work left, and then the one piece of work that
+/// it is in. There are four of them, so everybody's next turn comes within a few milliseconds,
+/// however many are busy.
+pub const PHASE_MAX: Duration = Duration::from_micros(500);
 
 /// How long a connection whose FIN is out is read from and discarded: 2 s at most, and a deadline
 /// may pass a tick late.
@@ -36,30 +33,31 @@ pub struct Config {
     pub busy_poll: Duration,
 }
 
-/// How large the buffers are, and how much one turn of the loop does: what is measured and set at
-/// compile time. A test sets smaller ones, so that a few bytes reach every edge.
+/// How large the buffers are, and how much is done at a time: what is measured and set at compile
+/// time. A test sets smaller ones, so that a few bytes reach every edge.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// How much one read of a connection fetches.
+    /// How much one read of a connection fetches, and one visit of who has had its share.
     pub window_bytes: usize,
-    /// How many bytes of one connection are read in one turn, at most one read more.
-    pub turn_budget_bytes: usize,
+    /// How much a visit of a connection reads at most, where others wait, until it has had its
+    /// share.
+    pub fresh_read_bytes: usize,
+    /// How much may be moved for one connection before all others that are ready go first.
+    pub share_bytes: u32,
     /// The longest datagram, or super-packet of them, that is received whole.
     pub arrival_bytes: usize,
-    /// How many connections one listener accepts in one turn.
-    pub accepts_per_turn: usize,
-    /// How many connections are closed in one turn because their deadline has passed.
-    pub expiries_per_turn: usize,
+    /// How long one phase of a turn goes on.
+    pub phase_max: Duration,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
         Self {
             window_bytes: WINDOW_BYTES,
-            turn_budget_bytes: TURN_BUDGET_BYTES,
+            fresh_read_bytes: FRESH_READ_BYTES,
+            share_bytes: SHARE_BYTES,
             arrival_bytes: ARRIVAL_MAX_BYTES,
-            accepts_per_turn: ACCEPTS_PER_TURN,
-            expiries_per_turn: EXPIRIES_PER_TURN,
+            phase_max: PHASE_MAX,
         }
     }
 }

@@ -7,6 +7,7 @@ use log::{Level, debug, error, log_enabled, trace};
 use memchr::memchr;
 
 use super::counters::{CloseReason, Counters};
+use super::kept::{Kept, Spare};
 use super::peer::Peer;
 use crate::protocol::stream::{Answered, BadLine, Batch, Rules};
 use crate::reactor::attempt::{Attempt, is_reset};
@@ -14,14 +15,18 @@ use crate::reactor::kernel::{Readiness, Stream};
 use crate::reactor::latch::Latched;
 use crate::state::{Event, State};
 
-/// How many bytes of one connection are read in one turn of the loop, at most one read more. So a
-/// client that sends flat out costs each turn, and so everybody else, a bounded time.
-pub const TURN_BUDGET_BYTES: usize = 64 * 1024;
-
-/// How much one read fetches. Its replies can be five times as long and have to be kept where the
-/// client does not take them: 160 KiB of replies and a partial line of 64 KiB stay below the 256
-/// KiB that a connection may cost.
+/// How much one read fetches, and one visit of a connection reads. Its replies can be five times as
+/// long and have to be kept where the client does not take them: 160 KiB of replies and a partial
+/// line of 64 KiB stay below the 256 KiB that a connection may cost.
 pub const WINDOW_BYTES: usize = 32 * 1024;
+
+/// How much may be read and written for one connection in a round before it stands behind all those
+/// that have become ready since: what a visit moves for who has had its share.
+pub const SHARE_BYTES: u32 = 2 * 32 * 1024;
+
+/// How much a visit reads until then, where others wait: far more than a ping, and of the dearest
+/// input, empty lines, a thirtieth of a millisecond's work.
+pub const FRESH_READ_BYTES: usize = 4 * 1024;
 
 /// How much of a message the log shows.
 pub const LOGGED_BYTES: usize = 64;
@@ -33,10 +38,21 @@ pub struct Bench {
     pub batch: Batch,
     /// What the operator set.
     pub rules: Rules,
-    /// How many bytes of one connection are read in one turn, at most one read more.
-    pub turn_budget_bytes: usize,
     /// What happened.
     pub counters: Counters,
+    spare: Spare,
+}
+
+impl Bench {
+    /// A bench for reads of at most `window_bytes`.
+    pub fn new(window_bytes: usize, rules: Rules) -> Self {
+        Self {
+            batch: Batch::new(window_bytes, rules.max_message_bytes),
+            rules,
+            counters: Counters::default(),
+            spare: Spare::default(),
+        }
+    }
 }
 
 /// An accepted connection. An idle one owns no buffer.
@@ -46,28 +62,22 @@ pub struct Connection<S> {
     peer: Peer,
     state: State,
     reason: Option<CloseReason>,
-    kept: Option<Box<Kept>>,
+    kept: Option<Kept>,
 }
 
 /// 15,000 idle connections have to fit into next to no memory; a debug build of mio keeps more.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 40);
+const _: () = assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 72);
 
-/// What has to outlive the turn: replies that the peer has not taken yet, then a partial line.
-#[derive(Debug)]
-struct Kept {
-    bytes: Vec<u8>,
-    sent_len: usize,
-    replies_len: usize,
-}
-
-/// What a turn's work came to.
+/// What a visit's work came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// A whole message came or a byte of a reply was taken: the idle timeout begins anew.
     pub progress: bool,
-    /// The budget is spent and there may be more to do.
+    /// As much was read as may be in one visit, and there may be more to do.
     pub more: bool,
+    /// How many bytes were read and written.
+    pub moved_bytes: usize,
 }
 
 impl<S: Stream> Connection<S> {
@@ -95,7 +105,7 @@ impl<S: Stream> Connection<S> {
 
     /// How many bytes it owns beside itself.
     pub fn kept_bytes(&self) -> usize {
-        self.kept.as_ref().map_or(0, |kept| kept.bytes.capacity())
+        self.kept.as_ref().map_or(0, Kept::room_bytes)
     }
 
     /// Counts and logs its end. Dropping it closes it.
@@ -125,19 +135,19 @@ impl<S: Stream> Connection<S> {
         self.step(Event::Expired, reason);
     }
 
-    /// Does what the latches allow, within the budget.
-    pub fn work(&mut self, bench: &mut Bench) -> Work {
+    /// Does what the latches allow, and reads `read_max_bytes` of it at most.
+    pub fn work(&mut self, bench: &mut Bench, read_max_bytes: usize) -> Work {
         let mut work = Work::default();
-        let mut budget_bytes = bench.turn_budget_bytes;
+        let mut left_bytes = read_max_bytes;
         loop {
             let go_on = match self.state {
                 State::Connecting | State::Closed => false,
-                _ if self.kept_replies().is_some() => self.send_kept(bench, &mut work),
-                State::Open | State::Draining => self.receive(bench, &mut work, &mut budget_bytes),
-                State::Finishing | State::Flushing => self.flushed(),
-                State::Lingering => self.discard(bench, &mut budget_bytes),
+                _ if self.has_replies() => self.send_kept(bench, &mut work),
+                State::Open | State::Draining => self.receive(bench, &mut work, &mut left_bytes),
+                State::Finishing | State::Flushing => self.flushed(bench),
+                State::Lingering => self.discard(bench, &mut work, &mut left_bytes),
             };
-            if !go_on || budget_bytes == 0 {
+            if !go_on || left_bytes == 0 {
                 work.more = go_on;
                 return work;
             }
@@ -145,34 +155,51 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Reads once and answers what came. Says whether there may be more to do.
-    fn receive(&mut self, bench: &mut Bench, work: &mut Work, budget_bytes: &mut usize) -> bool {
+    fn receive(&mut self, bench: &mut Bench, work: &mut Work, left_bytes: &mut usize) -> bool {
         if !self.stream.is_readable() {
             self.drained();
             return self.state == State::Flushing;
         }
-        match self.stream.read(bench.batch.window()) {
+        match self.read(bench, work, left_bytes) {
             Attempt::Done(0) => self.end_of_stream(bench, work),
-            Attempt::Done(len) => {
-                *budget_bytes = budget_bytes.saturating_sub(len);
-                bench.counters.tcp.received_bytes += len as u64;
-                self.take_in(bench, len, work);
-            }
+            Attempt::Done(len) => self.take_in(bench, len, work),
             Attempt::Blocked => {}
             Attempt::Failed(error) => self.fail(&error),
         }
         true
     }
 
+    /// Reads once into the window, no more than is left of the visit.
+    fn read(
+        &mut self,
+        bench: &mut Bench,
+        work: &mut Work,
+        left_bytes: &mut usize,
+    ) -> Attempt<usize> {
+        let window = bench.batch.window();
+        let asked_len = window.len().min(*left_bytes);
+        let outcome = self.stream.read(&mut window[..asked_len]);
+        if let Attempt::Done(len) = outcome {
+            *left_bytes -= len;
+            work.moved_bytes += len;
+            bench.counters.tcp.received_bytes += len as u64;
+        }
+        outcome
+    }
+
     /// The window's first `len` bytes are new. Bytes that only lengthen a partial line are put
     /// behind it, so that a line which comes byte by byte costs no more than its length.
     fn take_in(&mut self, bench: &mut Bench, len: usize, work: &mut Work) {
-        let partial_len = self.kept.as_ref().map_or(0, |kept| kept.bytes.len());
+        let max_message_bytes = bench.rules.max_message_bytes;
         let fresh = bench.batch.fresh(len);
         if let Some(kept) = &mut self.kept
-            && partial_len + len <= bench.rules.max_message_bytes
+            && kept.partial().len() + len <= max_message_bytes
             && memchr(b'\n', fresh).is_none()
         {
-            return kept.lengthen(fresh, bench.rules.max_message_bytes);
+            if let Err(error) = kept.lengthen(fresh, max_message_bytes, &mut bench.spare) {
+                self.fail(&error);
+            }
+            return;
         }
         self.begin(bench, len);
         let answered = bench.batch.answer(bench.rules, log_message(self.peer));
@@ -191,9 +218,11 @@ impl<S: Stream> Connection<S> {
 
     fn begin(&mut self, bench: &mut Bench, fresh_len: usize) {
         let kept = self.kept.take();
-        bench
-            .batch
-            .begin(kept.as_ref().map_or(&[], |kept| &kept.bytes), fresh_len);
+        let partial = kept.as_ref().map_or(&[][..], Kept::partial);
+        bench.batch.begin(partial, fresh_len);
+        if let Some(kept) = kept {
+            kept.give_back(&mut bench.spare);
+        }
     }
 
     /// Sends the batch's replies, keeps what the peer does not take, and its partial line.
@@ -205,8 +234,14 @@ impl<S: Stream> Connection<S> {
             self.step(Event::BadLine, bad.into());
         }
         let sent_len = self.send(bench.batch.replies(), &mut bench.counters, work);
+        if self.state == State::Closed {
+            return;
+        }
         let unsent = &bench.batch.replies()[sent_len..];
-        self.kept = Kept::new(unsent, bench.batch.partial());
+        match Kept::new(unsent, bench.batch.partial(), &mut bench.spare) {
+            Ok(kept) => self.kept = kept,
+            Err(error) => self.fail(&error),
+        }
     }
 
     /// Writes until all is sent or the kernel takes no more, and says how much it took.
@@ -217,6 +252,7 @@ impl<S: Stream> Connection<S> {
                 Attempt::Done(len) => {
                     counters.tcp.sent_bytes += len as u64;
                     work.progress = true;
+                    work.moved_bytes += len;
                     rest = rest.get(len..).unwrap_or_default();
                 }
                 Attempt::Blocked => {}
@@ -229,11 +265,10 @@ impl<S: Stream> Connection<S> {
         replies.len() - rest.len()
     }
 
-    fn kept_replies(&self) -> Option<&[u8]> {
-        let kept = self.kept.as_ref()?;
-        kept.bytes
-            .get(kept.sent_len..kept.replies_len)
-            .filter(|replies| !replies.is_empty())
+    fn has_replies(&self) -> bool {
+        self.kept
+            .as_ref()
+            .is_some_and(|kept| !kept.replies().is_empty())
     }
 
     /// Sends what was kept. Says whether that is done, and there may be more to do.
@@ -241,19 +276,25 @@ impl<S: Stream> Connection<S> {
         let Some(mut kept) = self.kept.take() else {
             return true;
         };
-        let replies = &kept.bytes[kept.sent_len..kept.replies_len];
-        kept.sent_len += self.send(replies, &mut bench.counters, work);
-        if kept.sent_len < kept.replies_len {
+        let sent_len = self.send(kept.replies(), &mut bench.counters, work);
+        kept.take_sent(sent_len);
+        if !kept.replies().is_empty() {
             self.kept = Some(kept);
             return false;
         }
-        self.kept = Kept::new(&[], &kept.bytes[kept.replies_len..]);
+        match Kept::new(&[], kept.partial(), &mut bench.spare) {
+            Ok(partial) => self.kept = partial,
+            Err(error) => self.fail(&error),
+        }
+        kept.give_back(&mut bench.spare);
         true
     }
 
     /// Nothing is left to send: FIN, or the end where the peer's FIN was there first.
-    fn flushed(&mut self) -> bool {
-        self.kept = None;
+    fn flushed(&mut self, bench: &mut Bench) -> bool {
+        if let Some(kept) = self.kept.take() {
+            kept.give_back(&mut bench.spare);
+        }
         self.step(Event::Flushed, CloseReason::PeerClosed);
         if self.state == State::Lingering
             && let Err(error) = self.stream.io().shutdown_write()
@@ -264,17 +305,13 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Reads and throws away, until the peer has closed.
-    fn discard(&mut self, bench: &mut Bench, budget_bytes: &mut usize) -> bool {
+    fn discard(&mut self, bench: &mut Bench, work: &mut Work, left_bytes: &mut usize) -> bool {
         if !self.stream.is_readable() {
             return false;
         }
-        match self.stream.read(bench.batch.window()) {
+        match self.read(bench, work, left_bytes) {
             Attempt::Done(0) => self.step(Event::PeerClosed, CloseReason::PeerClosed),
-            Attempt::Done(len) => {
-                *budget_bytes = budget_bytes.saturating_sub(len);
-                bench.counters.tcp.received_bytes += len as u64;
-            }
-            Attempt::Blocked => {}
+            Attempt::Done(_) | Attempt::Blocked => {}
             Attempt::Failed(error) => self.fail(&error),
         }
         true
@@ -302,29 +339,6 @@ impl<S: Stream> Connection<S> {
             debug_assert!(false, "{event} in state {}", self.state);
             State::Closed
         });
-    }
-}
-
-impl Kept {
-    fn new(unsent: &[u8], partial: &[u8]) -> Option<Box<Self>> {
-        if unsent.is_empty() && partial.is_empty() {
-            return None;
-        }
-        Some(Box::new(Self {
-            bytes: [unsent, partial].concat(),
-            sent_len: 0,
-            replies_len: unsent.len(),
-        }))
-    }
-
-    /// Puts more of the partial line behind it. Room doubles, but never beyond the longest message.
-    fn lengthen(&mut self, fresh: &[u8], max_message_bytes: usize) {
-        let len = self.bytes.len() + fresh.len();
-        if len > self.bytes.capacity() {
-            let room = len.next_power_of_two().min(max_message_bytes).max(len);
-            self.bytes.reserve_exact(room - self.bytes.len());
-        }
-        self.bytes.extend_from_slice(fresh);
     }
 }
 

@@ -8,19 +8,37 @@ use super::Server;
 use super::counters::CloseReason;
 use crate::reactor::kernel::{Kernel, Readiness};
 
-/// What a stop has to be done by.
+/// How far a stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Who has something to say is read from.
+    Reading,
+    /// Replies leave, and peers close.
+    Sending,
+    /// Everybody has been closed.
+    Over,
+}
+
+/// What a stop has to be done by, and how far it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drain {
+    stage: Stage,
     /// Who is still being read from then is read from no more, so that its replies can leave in
     /// time.
-    reads_until: Option<Instant>,
+    reads_until: Instant,
     ends_at: Instant,
+    /// Who is next to be told that the stage is over: a phase at a time, as they may be many.
+    next_key: usize,
 }
 
 impl Drain {
-    /// When the drain next has something to do.
-    pub(super) fn next_deadline(&self) -> Instant {
-        self.reads_until.unwrap_or(self.ends_at)
+    /// When the drain next has something to do; in the past while it has not done all of it.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Reading => Some(self.reads_until),
+            Stage::Sending => Some(self.ends_at),
+            Stage::Over => None,
+        }
     }
 }
 
@@ -31,36 +49,72 @@ impl<K: Kernel> Server<K> {
         info!("stopping: {} connections to drain", self.connections.len());
         let timeout = self.config.drain_timeout;
         self.drain = Some(Drain {
-            reads_until: Some(self.now + timeout / 2),
+            stage: Stage::Reading,
+            reads_until: self.now + timeout / 2,
             ends_at: self.now + timeout,
+            next_key: 0,
         });
         self.acceptors.clear();
-        self.ports
-            .iter_mut()
-            .for_each(|port| port.raise(Readiness::ALL));
+        self.raise_ports();
         for (key, connection) in &mut self.connections {
             connection.drain();
             self.run_queue.push(key);
         }
     }
 
-    /// Keeps the drain's two deadlines, and says whether it has come to its end.
-    pub(super) fn drain_is_over(&mut self) -> bool {
-        let Some(drain) = &mut self.drain else {
-            return false;
-        };
-        if drain.reads_until.take_if(|at| *at <= self.now).is_some() {
-            self.ports.clear();
-            for (key, connection) in &mut self.connections {
+    /// Keeps the drain's two deadlines. As with every deadline, the clock may be newer than the
+    /// events: so everybody is heard once more, before the first ends their reading and the second
+    /// their connection.
+    pub(super) fn keep_drain_deadlines(&mut self) {
+        let phase_end = self.phase_end();
+        while let Some((stage, key)) = self.next_to_tell() {
+            self.hear_out(key, self.sizes.window_bytes);
+            if stage == Stage::Sending {
+                self.expel(key, CloseReason::DrainTimeout);
+            } else if let Some(connection) = self.connections.get_mut(key) {
                 connection.drained();
                 self.run_queue.push(key);
             }
-        }
-        if drain.ends_at <= self.now {
-            for mut connection in self.connections.drain() {
-                connection.expire(CloseReason::DrainTimeout);
-                connection.close(&mut self.bench.counters);
+            if self.now >= phase_end {
+                break;
             }
+        }
+    }
+
+    /// Who is next to be told that a stage is over, and which.
+    fn next_to_tell(&mut self) -> Option<(Stage, usize)> {
+        loop {
+            let drain = self.drain.as_mut()?;
+            if drain.next_deadline()? > self.now {
+                return None;
+            }
+            let mut keys = drain.next_key..self.connections.capacity();
+            if let Some(key) = keys.find(|key| self.connections.contains(*key)) {
+                drain.next_key = key + 1;
+                return Some((drain.stage, key));
+            }
+            drain.next_key = 0;
+            if drain.stage == Stage::Sending {
+                drain.stage = Stage::Over;
+                return None;
+            }
+            drain.stage = Stage::Sending;
+            self.raise_ports();
+            self.serve_datagrams();
+            self.ports.clear();
+        }
+    }
+
+    fn raise_ports(&mut self) {
+        for port in &mut self.ports {
+            port.raise(Readiness::ALL);
+        }
+    }
+
+    /// Says whether everybody has what they are due, or its time is over.
+    pub(super) fn is_drained(&mut self) -> bool {
+        if self.drain.is_none() {
+            return false;
         }
         // Those behind it change their index, and so lose their events; they need none, as a port
         // whose latch is clear goes in the same way.

@@ -1,7 +1,8 @@
 //! The server: accepts, connections and datagrams on one loop.
 //!
-//! One [turn](Server::turn) waits, latches what the kernel tells, and then works in phases, each
-//! under a budget. Who has work left is served again in the next turn, whose wait does not sleep.
+//! One [turn](Server::turn) waits, latches what the kernel tells, and then works in phases, each for
+//! so long at most and for one piece of work at least. Who has work left is served again in the next
+//! turn, whose wait does not sleep.
 
 pub mod accept;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod connection;
 pub mod counters;
 pub mod datagrams;
 mod drain;
+mod kept;
 pub mod peer;
 mod source;
 
@@ -20,13 +22,12 @@ use log::{info, warn};
 use slab::Slab;
 
 use crate::logging::lost_lines;
-use crate::protocol::stream::Batch;
 use crate::reactor::deadlines::Deadlines;
-use crate::reactor::kernel::{Arrivals, Kernel, Signal};
-use crate::reactor::run_queue::RunQueue;
+use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Signal};
+use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
 use accept::Acceptor;
-pub use config::{ACCEPTS_PER_TURN, Config, EXPIRIES_PER_TURN, LINGER_TIMEOUT, Sizes};
+pub use config::{Config, LINGER_TIMEOUT, PHASE_MAX, Sizes};
 use connection::{Bench, Connection};
 use counters::{AcceptError, CloseReason, Counters};
 use datagrams::{DatagramBench, DatagramPort};
@@ -46,6 +47,9 @@ pub enum Exit {
 const IDLE: u8 = 0;
 const LINGER: u8 = 1;
 
+/// Tables with room for so many connections are kept when the last has gone: a few pages.
+const TABLE_KEPT: usize = 256;
+
 /// The server, on any kernel.
 pub struct Server<K: Kernel> {
     kernel: K,
@@ -59,9 +63,10 @@ pub struct Server<K: Kernel> {
     bench: Bench,
     datagram_bench: DatagramBench,
     drain: Option<Drain>,
-    /// When the turn began: the clock is read once in each.
+    /// The time: read when a turn begins, and again after each piece of work, as that is when the
+    /// deadlines begin that it sets.
     now: Instant,
-    /// The turn in which the kernel last told of something, for `busy_poll`.
+    /// When the turn began in which the kernel last told of something, for `busy_poll`.
     worked_at: Instant,
 }
 
@@ -103,12 +108,6 @@ impl<K: Kernel> Server<K> {
         for (index, port) in ports.iter_mut().enumerate() {
             kernel.register_datagrams(port.io(), Source::Port(index).token())?;
         }
-        let bench = Bench {
-            batch: Batch::new(sizes.window_bytes, config.rules.max_message_bytes),
-            rules: config.rules,
-            turn_budget_bytes: sizes.turn_budget_bytes,
-            counters: Counters::default(),
-        };
         let datagram_bench = DatagramBench::new(
             Arrivals::with_slots(sizes.arrival_bytes),
             config.rules.strict,
@@ -120,9 +119,9 @@ impl<K: Kernel> Server<K> {
             acceptors,
             ports,
             connections: Slab::new(),
-            deadlines: Deadlines::new(now, [config.idle_timeout, Some(LINGER_TIMEOUT)]),
-            run_queue: RunQueue::default(),
-            bench,
+            deadlines: Self::no_deadlines(&config, now),
+            run_queue: RunQueue::new(sizes.share_bytes),
+            bench: Bench::new(sizes.window_bytes, config.rules),
             datagram_bench,
             drain: None,
             now,
@@ -158,11 +157,12 @@ impl<K: Kernel> Server<K> {
         if let Some(exit) = self.obey_signals() {
             return Ok(Some(exit));
         }
-        self.serve_connections();
         self.serve_datagrams();
         self.accept();
+        self.serve_connections();
         self.expire();
-        Ok(self.drain_is_over().then_some(Exit::Drained))
+        self.keep_drain_deadlines();
+        Ok(self.is_drained().then_some(Exit::Drained))
     }
 
     /// What has happened so far.
@@ -184,7 +184,7 @@ impl<K: Kernel> Server<K> {
 
     /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in
     /// here: an event may be old by the time that it is read, and its key may be another
-    /// connection's by then, which costs that one a try without need. Says whether any came.
+    /// connection's by then, which costs that one a try that finds nothing. Says whether any came.
     fn wait(&mut self) -> io::Result<bool> {
         let timeout = self.sleep();
         let mut woken = false;
@@ -230,7 +230,7 @@ impl<K: Kernel> Server<K> {
         }
         let pauses = self.acceptors.iter().filter_map(Acceptor::paused_until);
         let pauses = pauses.chain(self.ports.iter().filter_map(DatagramPort::paused_until));
-        let drain = self.drain.as_ref().map(Drain::next_deadline);
+        let drain = self.drain.as_ref().and_then(Drain::next_deadline);
         let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
         Some(next.saturating_duration_since(self.now))
     }
@@ -239,75 +239,107 @@ impl<K: Kernel> Server<K> {
         self.connections.len() < self.config.max_connections
     }
 
+    /// A second stop ends the server at once; but of several that one turn finds, however many and
+    /// of whatever kind, nobody can say that they did not mean the same.
     fn obey_signals(&mut self) -> Option<Exit> {
+        let was_draining = self.drain.is_some();
         while let Some(signal) = self.kernel.next_signal() {
             match signal {
                 Signal::Report => self.report(),
-                Signal::Stop if self.drain.is_some() => return Some(Exit::Aborted),
+                Signal::Stop if was_draining => return Some(Exit::Aborted),
+                Signal::Stop if self.drain.is_some() => {}
                 Signal::Stop => self.begin_drain(),
             }
         }
         None
     }
 
-    /// Serves those who stand on the run queue now; who comes to stand on it meanwhile waits for
-    /// the next turn.
+    /// When the phase that begins now has to end.
+    fn phase_end(&self) -> Instant {
+        self.now + self.sizes.phase_max
+    }
+
+    /// A piece of work is done. Says whether the phase that ends then may go on.
+    fn may_go_on(&mut self, phase_end: Instant) -> bool {
+        self.now = self.kernel.now();
+        self.now < phase_end
+    }
+
+    /// Serves those who stand on the run queue, until nobody does or the phase is over.
     fn serve_connections(&mut self) {
-        for _ in 0..self.run_queue.len() {
-            if let Some(key) = self.run_queue.pop() {
-                self.serve_connection(key);
+        let phase_end = self.phase_end();
+        while let Some((key, standing)) = self.run_queue.pop() {
+            let read_max_bytes = match standing {
+                Standing::Fresh if !self.run_queue.is_empty() => self.sizes.fresh_read_bytes,
+                Standing::Fresh | Standing::Spent => self.sizes.window_bytes,
+            };
+            self.serve_connection(key, read_max_bytes);
+            if self.now >= phase_end {
+                break;
             }
         }
     }
 
-    fn serve_connection(&mut self, key: usize) {
+    /// Serves a connection once. Says whether a timeout of its own began anew with that.
+    fn serve_connection(&mut self, key: usize, read_max_bytes: usize) -> bool {
         let Some(connection) = self.connections.get_mut(key) else {
-            return;
+            return false;
         };
         let before = connection.state();
-        let work = connection.work(&mut self.bench);
-        match connection.state() {
-            State::Closed => return self.close(key),
-            State::Lingering if before != State::Lingering => {
-                self.deadlines.restart(LINGER, key, self.now);
-            }
-            State::Lingering => {}
-            _ if work.progress => self.deadlines.restart(IDLE, key, self.now),
-            _ => {}
+        let work = connection.work(&mut self.bench, read_max_bytes);
+        let after = connection.state();
+        self.now = self.kernel.now();
+        self.run_queue.charge(key, work.moved_bytes);
+        if after == State::Closed {
+            self.close(key);
+            return false;
         }
         if work.more {
             self.run_queue.push(key);
         }
+        let list = match after {
+            State::Lingering if before == State::Lingering => return false,
+            State::Lingering => LINGER,
+            _ if work.progress => IDLE,
+            _ => return false,
+        };
+        self.deadlines.restart(list, key, self.now);
+        true
     }
 
     fn serve_datagrams(&mut self) {
-        let Self {
-            kernel,
-            ports,
-            bench,
-            datagram_bench,
-            now,
-            ..
-        } = self;
-        for port in ports {
-            port.work(datagram_bench, &mut bench.counters, *now, |address| {
-                kernel.is_local(address)
-            });
+        let phase_end = self.phase_end();
+        let first = self.first_of(self.ports.len());
+        for index in (first..self.ports.len()).chain(0..first) {
+            let (kernel, bench) = (&self.kernel, &mut self.datagram_bench);
+            let is_local = |address| kernel.is_local(address);
+            self.ports[index].work(bench, &mut self.bench.counters, self.now, is_local);
+            if !self.may_go_on(phase_end) {
+                break;
+            }
         }
     }
 
     fn accept(&mut self) {
-        for index in 0..self.acceptors.len() {
-            for _ in 0..self.sizes.accepts_per_turn {
-                if !self.has_room() || !self.acceptors[index].is_ready() {
-                    break;
-                }
+        let phase_end = self.phase_end();
+        let first = self.first_of(self.acceptors.len());
+        for index in (first..self.acceptors.len()).chain(0..first) {
+            while self.has_room() && self.acceptors[index].is_ready() {
                 let accepted = self.acceptors[index].accept(&mut self.bench.counters, self.now);
                 if let Some((stream, peer)) = accepted {
                     self.admit(stream, peer);
                 }
+                if !self.may_go_on(phase_end) {
+                    return;
+                }
             }
         }
+    }
+
+    /// Each turn begins with another of several, so that none is always the last.
+    fn first_of(&self, count: usize) -> usize {
+        let turns = usize::try_from(self.bench.counters.loop_turns).unwrap_or(0);
+        turns.checked_rem(count).unwrap_or(0)
     }
 
     /// Takes a connection in and serves it at once: its first message is often there already.
@@ -326,8 +358,9 @@ impl<K: Kernel> Server<K> {
         }
         self.bench.counters.accepted += 1;
         entry.insert(Connection::new(stream, peer.into()));
+        self.now = self.kernel.now();
         self.deadlines.restart(IDLE, key, self.now);
-        self.serve_connection(key);
+        self.serve_connection(key, self.sizes.fresh_read_bytes);
     }
 
     /// Closes a connection. Its descriptor may be what an acceptor waits for.
@@ -337,20 +370,25 @@ impl<K: Kernel> Server<K> {
             connection.close(&mut self.bench.counters);
         }
         self.acceptors.iter_mut().for_each(Acceptor::resume);
+        if self.connections.is_empty() && self.connections.capacity() > TABLE_KEPT {
+            self.give_tables_back();
+        }
     }
 
-    /// Does what it is time for. What the budget leaves is overdue, so the next wait does not
-    /// sleep.
+    /// After a storm, what it took goes back to the system.
+    fn give_tables_back(&mut self) {
+        self.connections = Slab::new();
+        self.run_queue = RunQueue::new(self.sizes.share_bytes);
+        self.deadlines = Self::no_deadlines(&self.config, self.now);
+    }
+
+    fn no_deadlines(config: &Config, now: Instant) -> Deadlines<2> {
+        Deadlines::new(now, [config.idle_timeout, Some(LINGER_TIMEOUT)])
+    }
+
+    /// Does what it is time for. What is left is overdue, so the next wait does not sleep.
     fn expire(&mut self) {
-        for _ in 0..self.sizes.expiries_per_turn {
-            let Some((_, key)) = self.deadlines.pop_expired(self.now) else {
-                break;
-            };
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.expire(CloseReason::IdleTimeout);
-                self.close(key);
-            }
-        }
+        let phase_end = self.phase_end();
         let now = self.now;
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         self.acceptors
@@ -361,6 +399,39 @@ impl<K: Kernel> Server<K> {
             .iter_mut()
             .filter(|it| is_due(it.paused_until()))
             .for_each(DatagramPort::resume);
+        while let Some((_, key)) = self.deadlines.pop_expired(now) {
+            self.expire_connection(key);
+            if self.now >= phase_end {
+                break;
+            }
+        }
+    }
+
+    /// A connection's time is over by the clock. But the clock may be newer than the events: the
+    /// process may have stood still, or more be ready than one wait fetches. So it is heard once
+    /// more before it is closed, for a byte more than the longest message: whatever line has come is
+    /// answered or refused then.
+    fn expire_connection(&mut self, key: usize) {
+        if !self.hear_out(key, self.config.rules.max_message_bytes + 1) {
+            self.expel(key, CloseReason::IdleTimeout);
+        }
+    }
+
+    /// Serves a connection by what there is, whatever events have told. Says whether a timeout of
+    /// its own began anew with that.
+    fn hear_out(&mut self, key: usize, read_max_bytes: usize) -> bool {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.raise(Readiness::ALL);
+        }
+        self.serve_connection(key, read_max_bytes)
+    }
+
+    /// Closes a connection, if it is still there, as its time is over.
+    fn expel(&mut self, key: usize, reason: CloseReason) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.expire(reason);
+            self.close(key);
+        }
     }
 
     /// SIGUSR1: a line for each counter that is not zero.

@@ -111,7 +111,7 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
     /// the next turn.
     fn serve_lanes(&mut self) {
         for _ in 0..self.run_queue.len() {
-            if let Some(key) = self.run_queue.pop() {
+            if let Some((key, _)) = self.run_queue.pop() {
                 self.serve_lane(key);
             }
         }

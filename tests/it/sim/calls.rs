@@ -59,14 +59,12 @@ impl World {
         let Some(conn) = socket.backlog.pop_front() else {
             return Err(Errno::AGAIN.into());
         };
-        socket.accepts_in_turn += 1;
         self.stats.accepted += 1;
         self.stats.successes += 1;
-        let turn_ns = self.turn_ns;
+        let now_ns = self.now_ns;
         let socket = &mut self.conns[conn];
         socket.is_open = true;
-        socket.progress_ns = turn_ns;
-        socket.maybe_progress_ns = turn_ns;
+        socket.note_progress(now_ns);
         let address = socket.address;
         say!(self, "accept: Conn({conn})");
         Ok((conn, address))
@@ -90,9 +88,11 @@ impl World {
     pub fn read(&mut self, conn: usize, buffer: &mut [u8]) -> io::Result<usize> {
         let fault = self.enter(Call::Read);
         let outcome = self.try_read(conn, buffer, fault);
+        self.note_look(conn, fault);
         match &outcome {
             Ok(len) => {
                 self.stats.successes += 1;
+                self.now_ns += *len as u64 * self.plan.kernel.ns_per_byte;
                 let shown = buffer[..*len].escape_ascii();
                 say!(self, "read Conn({conn}): {len} \"{shown}\"");
             }
@@ -101,13 +101,22 @@ impl World {
         outcome
     }
 
+    /// What the server knows of what there is, after a call that asked for it.
+    fn note_look(&mut self, conn: usize, fault: Option<Fault>) {
+        let socket = &mut self.conns[conn];
+        socket.looked_ns = self.now_ns;
+        let left = &socket.incoming[socket.read_len..];
+        // Who is told that nothing is there, when there is, cannot know better.
+        socket.has_left_message = fault != Some(Fault::WouldBlock) && left.contains(&b'\n');
+    }
+
     fn try_read(
         &mut self,
         conn: usize,
         buffer: &mut [u8],
         fault: Option<Fault>,
     ) -> io::Result<usize> {
-        let turn_ns = self.turn_ns;
+        let now_ns = self.now_ns;
         let socket = &mut self.conns[conn];
         socket.is_told = false;
         let mut most = buffer.len();
@@ -151,7 +160,6 @@ impl World {
         if len > 0 {
             buffer[..len].copy_from_slice(&socket.incoming[start..start + len]);
             socket.read_len += len;
-            socket.read_in_turn += len;
             self.note_read(conn, start, len);
             let peer = self.conns[conn].peer;
             self.wake_peer(peer);
@@ -171,8 +179,7 @@ impl World {
                 let before = socket.reference.messages;
                 socket.reference.end();
                 if socket.reference.messages > before {
-                    socket.progress_ns = turn_ns;
-                    socket.maybe_progress_ns = turn_ns;
+                    socket.note_progress(now_ns);
                 }
             }
         }
@@ -181,7 +188,7 @@ impl World {
 
     /// What was read is shown to the reference, unless it was read to be thrown away.
     fn note_read(&mut self, conn: usize, start: usize, len: usize) {
-        let turn_ns = self.turn_ns;
+        let now_ns = self.now_ns;
         let socket = &mut self.conns[conn];
         if socket.is_shut {
             return;
@@ -196,10 +203,11 @@ impl World {
         let bytes = &socket.incoming[start..start + len];
         socket.reference.feed(bytes);
         if socket.reference.messages > before.0 && !socket.reference.is_bad {
-            socket.progress_ns = turn_ns;
+            socket.progress_ns = now_ns;
         }
         if (socket.reference.messages, socket.reference.is_bad) != before {
-            socket.maybe_progress_ns = turn_ns;
+            socket.maybe_progress_ns = now_ns;
+            socket.is_progress_untimed = true;
         }
     }
 
@@ -211,6 +219,7 @@ impl World {
         match &outcome {
             Ok(len) => {
                 self.stats.successes += 1;
+                self.now_ns += *len as u64 * self.plan.kernel.ns_per_byte;
                 let shown = bytes[..*len].escape_ascii();
                 say!(
                     self,
@@ -224,8 +233,10 @@ impl World {
     }
 
     fn try_write(&mut self, conn: usize, bytes: &[u8], fault: Option<Fault>) -> io::Result<usize> {
-        let turn_ns = self.turn_ns;
+        let now_ns = self.now_ns;
         let socket = &mut self.conns[conn];
+        // It is read from again only when this is taken.
+        socket.looked_ns = now_ns;
         let mut most = bytes.len();
         match fault {
             Some(Fault::WouldBlock) => {
@@ -258,8 +269,12 @@ impl World {
             return Err(Errno::AGAIN.into());
         }
         socket.outgoing.extend_from_slice(&bytes[..len]);
-        socket.progress_ns = turn_ns;
-        socket.maybe_progress_ns = turn_ns;
+        socket.note_progress(now_ns);
+        if socket.owed_len() == 0
+            && let Some(asked_ns) = socket.asked_ns.take()
+        {
+            socket.latencies_ns.push(now_ns - asked_ns);
+        }
         let peer = socket.peer;
         if socket.is_peer_gone {
             // The answer to a FIN and then a reset: tcp_reset() in CLOSE_WAIT.
@@ -274,7 +289,7 @@ impl World {
     /// shutdown(2)
     pub fn shut(&mut self, conn: usize) -> io::Result<()> {
         let fault = self.enter(Call::Shutdown);
-        let turn_ns = self.turn_ns;
+        let now_ns = self.now_ns;
         self.check_shut(conn);
         self.check_drained(conn);
         let socket = &mut self.conns[conn];
@@ -286,7 +301,9 @@ impl World {
             return Err(Errno::NOTCONN.into());
         }
         socket.is_shut = true;
-        socket.shut_ns = turn_ns;
+        socket.shut_ns = now_ns;
+        socket.maybe_progress_ns = now_ns;
+        socket.is_progress_untimed = true;
         let peer = socket.peer;
         self.stats.successes += 1;
         say!(self, "shutdown Conn({conn})");
@@ -344,7 +361,7 @@ impl World {
     pub fn is_overdue(&self, conn: usize) -> bool {
         let socket = &self.conns[conn];
         let passed = |since: u64, timeout: std::time::Duration| {
-            self.turn_ns >= since.saturating_add(ns(timeout))
+            self.now_ns >= since.saturating_add(ns(timeout))
         };
         if socket.is_shut {
             return passed(socket.shut_ns, LINGER_TIMEOUT);

@@ -1,7 +1,7 @@
 //! What must hold at every call, and in the end.
 
 use pingpong::reactor::kernel::Departure;
-use pingpong::server::Exit;
+use pingpong::server::{Exit, LINGER_TIMEOUT};
 
 use super::calls::ns;
 use super::peer::{Ending, Reading, Role};
@@ -44,6 +44,7 @@ impl World {
     /// A connection is closed for a reason only.
     pub fn check_close(&mut self, conn: usize) {
         let is_late = self.is_over || self.is_overdue(conn) || self.is_drain_over();
+        let due_ns = self.due_ns(conn);
         let socket = &mut self.conns[conn];
         if socket.is_hurt || socket.reset != Reset::None {
             return;
@@ -57,11 +58,37 @@ impl World {
         if !self.is_over && self.stop_told_ns.is_none() && !is_on_its_way {
             self.stats.timed_out += 1;
         }
+        let is_heard = self.is_over || socket.looked_ns >= due_ns;
+        let has_left_message = socket.has_left_message && socket.owed_len() == 0;
+        let is_unheard = has_left_message && !is_on_its_way && !socket.is_shut && !self.is_over;
         if !is_late {
             self.violated(format_args!(
                 "Conn({conn}) was closed: no fault, no end of its stream, no deadline"
             ));
+        } else if !is_heard {
+            self.violated(format_args!(
+                "Conn({conn}) was closed at its deadline, and nobody had looked since that passed"
+            ));
+        } else if is_unheard && self.stop_told_ns.is_none() {
+            self.violated(format_args!(
+                "Conn({conn}) was closed at its deadline with a whole message unread"
+            ));
         }
+    }
+
+    /// When the deadline passed by which a connection may be closed: its own, or the drain's.
+    fn due_ns(&self, conn: usize) -> u64 {
+        let config = &self.plan.config;
+        let socket = &self.conns[conn];
+        let own_ns = if socket.is_shut {
+            Some(socket.shut_ns + ns(LINGER_TIMEOUT))
+        } else {
+            config.idle_timeout.map(|it| socket.progress_ns + ns(it))
+        };
+        let drain_ns = self
+            .stop_told_ns
+            .map(|told| told + ns(config.drain_timeout));
+        own_ns.into_iter().chain(drain_ns).min().unwrap_or(u64::MAX)
     }
 
     /// Every datagram that leaves is owed, and in a form that the kernel takes.
@@ -148,10 +175,11 @@ impl World {
     }
 
     pub fn note_stop(&mut self) {
-        self.stops += 1;
-        if self.stops > 1 {
+        if self.stop_told_ns.is_some() {
+            self.later_stops += usize::from(self.stats.waits > self.stop_told_wait);
             return;
         }
+        self.stop_told_wait = self.stats.waits;
         self.stop_told_ns = Some(self.turn_ns);
         if self.is_faulty() {
             return;
@@ -196,11 +224,15 @@ impl World {
     /// The server has come to its end, or has passed it.
     pub fn check_end(&mut self, exit: Option<Exit>) {
         if exit.is_none() && self.is_drain_over() {
-            self.violated(format_args!("the drain takes longer than it may"));
+            // Everybody is heard once more at each of its two deadlines.
+            self.turns_after_drain += 1;
+            if self.turns_after_drain > 4 * self.conns.len() + 4 {
+                self.violated(format_args!("the drain takes longer than it may"));
+            }
         }
-        let stops = self.stops;
-        if (exit == Some(Exit::Aborted)) != (stops > 1) {
-            self.violated(format_args!("{exit:?} after {stops} stops"));
+        let stops = self.later_stops;
+        if (exit == Some(Exit::Aborted)) != (stops > 0) {
+            self.violated(format_args!("{exit:?} after {stops} stops in later turns"));
         }
     }
 }

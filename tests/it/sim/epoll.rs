@@ -76,10 +76,15 @@ impl World {
             self.edge(id);
         }
         if fault == Some(Fault::Interrupted) {
-            return;
+            // By a stop of the process, perhaps: the clock goes on, and no event is told.
+            if self.rng.one_in(2) {
+                self.stand_still();
+            }
+        } else {
+            self.sleep(until);
+            self.deliver(&mut raise);
         }
-        self.sleep(until);
-        self.deliver(&mut raise);
+        self.turn_began_ns = None;
     }
 
     /// What has been done so far, by whomever.
@@ -126,7 +131,7 @@ impl World {
         }
     }
 
-    fn move_who_is_due(&mut self) {
+    pub fn move_who_is_due(&mut self) {
         for number in 0..self.peers.len() {
             while self.peers[number]
                 .next_ns

@@ -52,11 +52,7 @@ impl Kernel for SimKernel {
 
     fn now(&self) -> Instant {
         let world = &mut *self.0.borrow_mut();
-        world.turn_ns = world.now_ns;
-        if world.stats.events > world.events_before {
-            world.events_before = world.stats.events;
-            world.worked_ns = world.turn_ns;
-        }
+        world.read_clock();
         world.base + Duration::from_nanos(world.now_ns)
     }
 

@@ -99,9 +99,14 @@ impl World {
             is_cut: false,
             progress_ns: 0,
             maybe_progress_ns: 0,
+            is_progress_untimed: false,
             shut_ns: 0,
             is_told: false,
-            read_in_turn: 0,
+            told_turns: 0,
+            looked_ns: 0,
+            has_left_message: false,
+            asked_ns: None,
+            latencies_ns: Vec::new(),
             due_at_stop: 0,
         }
     }
@@ -158,8 +163,10 @@ impl World {
         let urgent_at = peer.urgent_at.filter(|at| range.contains(at));
         let shown = bytes.escape_ascii();
         say!(self, "peer {number} sends {len} bytes: \"{shown}\"");
+        let now_ns = self.now_ns;
         let socket = &mut self.conns[conn];
         socket.incoming.extend(bytes);
+        socket.asked_ns.get_or_insert(now_ns);
         if let Some(at) = urgent_at {
             socket.urgent_at = Some(start + at - range.start);
             say!(self, "... with the urgent mark at byte {at}");

@@ -30,6 +30,11 @@ pub struct Kernel {
     pub shuffles: bool,
     /// Once in so many sleeps the kernel wakes the process late; 0: never.
     pub oversleeps_one_in: usize,
+    /// Once in so many calls the process stands still meanwhile, as it does when it is stopped or
+    /// has no processor, and the world goes on; 0: never.
+    pub stalls_one_in: usize,
+    /// What a call takes beside a microsecond, for each byte that it moves.
+    pub ns_per_byte: u64,
     /// Until then every accept fails, with this.
     pub refuses_until_ns: u64,
     pub refusal: Errno,
@@ -99,10 +104,10 @@ impl Plan {
         let config = config(rng);
         let sizes = Sizes {
             window_bytes: rng.pick(&[1, 2, 3, 5, 8, 16, 32, 64]),
-            turn_budget_bytes: rng.pick(&[1, 4, 16, 64, 256]),
+            fresh_read_bytes: rng.pick(&[1, 2, 4, 16, 64]),
+            share_bytes: rng.pick(&[1, 100, 300, 5000]),
             arrival_bytes: rng.pick(&[4, 16, 48, 128]),
-            accepts_per_turn: rng.pick(&[1, 2, 64]),
-            expiries_per_turn: rng.pick(&[1, 2, 64]),
+            phase_max: Duration::from_micros(rng.pick(&[0, 1, 5, 20, 500])),
         };
         let tcp = rng.pick(&[0, 1, 1, 2, 2, 3, 4]);
         let udp = rng.pick(&[0, 0, 1, 1, 2]);
@@ -118,7 +123,12 @@ impl Plan {
         }
         let (listeners, ports) = (rng.pick(&[1, 1, 2]), rng.pick(&[1, 1, 2]));
         let stop_ns = rng.one_in(3).then(|| rng.below(400) as u64 * MS);
-        let second_stop_ns = rng.one_in(16).then(|| rng.below(600) as u64 * MS);
+        // Two of them at once are not rare: a terminal and a supervisor mean the same.
+        let second_stop_ns = match rng.below(16) {
+            0 => Some(rng.below(600) as u64 * MS),
+            1 => stop_ns,
+            _ => None,
+        };
         let report_ns = rng.one_in(16).then(|| rng.below(100) as u64 * MS);
         Self {
             rng: chance,
@@ -151,10 +161,10 @@ impl Plan {
             },
             sizes: Sizes {
                 window_bytes: 4,
-                turn_budget_bytes: 8,
+                fresh_read_bytes: 3,
+                share_bytes: 200,
                 arrival_bytes: 64,
-                accepts_per_turn: 2,
-                expiries_per_turn: 2,
+                phase_max: Duration::from_micros(10),
             },
             kernel: Kernel {
                 faults: Faults::None,
@@ -167,6 +177,8 @@ impl Plan {
                 events_per_wait: usize::MAX,
                 shuffles: false,
                 oversleeps_one_in: 0,
+                stalls_one_in: 0,
+                ns_per_byte: 0,
                 refuses_until_ns: 0,
                 deaf_until_ns: 0,
                 refusal: Errno::MFILE,
@@ -220,6 +232,8 @@ fn kernel(rng: &mut Rng, connections: usize) -> Kernel {
         events_per_wait: rng.pick(&[1, 2, 1024, 1024]),
         shuffles: rng.one_in(2),
         oversleeps_one_in: rng.pick(&[0, 0, 2, 8]),
+        stalls_one_in: rng.pick(&[0, 0, 16, 128]),
+        ns_per_byte: rng.pick(&[0, 0, 100]),
         refuses_until_ns: rng.pick(&[0, 0, 0, 250, 5000]) * MS,
         deaf_until_ns: rng.pick(&[0, 0, 0, 0, 250, 5000]) * MS,
         refusal: rng.pick(&[

@@ -89,7 +89,8 @@ fn serve(world: &Rc<RefCell<World>>) {
 fn turns(world: &Rc<RefCell<World>>, server: &mut Server<SimKernel>, plan: &Plan) -> Option<Exit> {
     // A reply can be five times as long as its message, behind a line as long as it may be.
     let kept_max = plan.config.rules.max_message_bytes + 6 * plan.sizes.window_bytes + 64;
-    let kept_max = kept_max.min(CONNECTION_MAX_BYTES);
+    // It is kept in whole pages.
+    let kept_max = kept_max.next_multiple_of(4096).min(CONNECTION_MAX_BYTES);
     for _ in 0..TURNS_MAX {
         let exit = server.turn();
         let world = &mut *world.borrow_mut();

@@ -32,7 +32,6 @@ pub struct ListenSocket {
     pub backlog: VecDeque<usize>,
     /// The last accept failed, and left what it was to take where it was.
     pub is_refusing: bool,
-    pub accepts_in_turn: usize,
 }
 
 /// A reset: what the next call that fails because of it is told.
@@ -87,16 +86,32 @@ pub struct Conn {
     /// The latest time at which the timeout certainly began anew, and at which it may have.
     pub progress_ns: u64,
     pub maybe_progress_ns: u64,
+    /// The server has not asked for the time since: its timeout cannot have begun yet.
+    pub is_progress_untimed: bool,
     pub shut_ns: u64,
-    /// An event told of something to read in this turn, and nobody has tried.
+    /// An event told of something to read, and nobody has tried; for so many turns.
     pub is_told: bool,
-    pub read_in_turn: usize,
+    pub told_turns: usize,
+    /// When the server last asked for what there is, and whether a whole message was left then.
+    pub looked_ns: u64,
+    pub has_left_message: bool,
+    /// When the bytes came that have no reply yet.
+    pub asked_ns: Option<u64>,
+    /// How long each had to wait for its reply.
+    pub latencies_ns: Vec<u64>,
     /// What the kernel held for the server when the stop came, counted from the start of the
     /// stream.
     pub due_at_stop: usize,
 }
 
 impl Conn {
+    /// A whole message came, or the kernel took a byte of a reply.
+    pub fn note_progress(&mut self, now_ns: u64) {
+        self.progress_ns = now_ns;
+        self.maybe_progress_ns = now_ns;
+        self.is_progress_untimed = true;
+    }
+
     pub fn unread_len(&self) -> usize {
         self.incoming.len() - self.read_len
     }

@@ -54,6 +54,9 @@ pub const START_NS: u64 = 0;
 /// deadlines have passed by then.
 pub const PATIENCE_NS: u64 = 15_000 * MS;
 
+/// For how long a process may stand still: a moment, longer than a short timeout, than a long one.
+const STANDSTILLS_MS: [u64; 4] = [1, 30, 200, 3100];
+
 /// No schedule makes so many calls: their peers have little to say.
 const CALLS_MAX: usize = 100_000;
 
@@ -61,8 +64,16 @@ pub struct World {
     pub plan: Plan,
     pub base: Instant,
     pub now_ns: u64,
-    /// What the server was told the time is.
+    /// What the server was last told the time is.
     pub turn_ns: u64,
+    /// What it was told first in this turn; `None`: nothing yet.
+    pub turn_began_ns: Option<u64>,
+    /// How long the process has stood still in this turn.
+    pub stood_still_ns: u64,
+    /// How much of this turn went into receiving and sending datagrams.
+    pub datagrams_ns: u64,
+    /// How many turns began after the end of the drain.
+    pub turns_after_drain: usize,
     pub rng: Rng,
     pub peers: Vec<Peer>,
     pub listeners: Vec<ListenSocket>,
@@ -78,8 +89,10 @@ pub struct World {
     pub signals: VecDeque<Signal>,
     /// When the server was told to stop.
     pub stop_told_ns: Option<u64>,
-    /// How often it was.
-    pub stops: usize,
+    /// How many waits there had been by then.
+    pub stop_told_wait: usize,
+    /// How often it was told again, in a later turn.
+    pub later_stops: usize,
     /// The server is over: what it still holds, it drops.
     pub is_over: bool,
     /// What pays for replies to what is not a ping.
@@ -124,7 +137,6 @@ impl World {
             is_open: true,
             backlog: VecDeque::new(),
             is_refusing: false,
-            accepts_in_turn: 0,
         });
         let ports = (0..plan.ports).map(|number| PortSocket {
             watch: Watch::default(),
@@ -145,6 +157,10 @@ impl World {
             base,
             now_ns: START_NS,
             turn_ns: START_NS,
+            turn_began_ns: None,
+            stood_still_ns: 0,
+            datagrams_ns: 0,
+            turns_after_drain: 0,
             rng: plan.rng.clone(),
             peers: plan.peers.clone(),
             listeners: listeners.collect(),
@@ -156,7 +172,8 @@ impl World {
             signals_to_come,
             signals: VecDeque::new(),
             stop_told_ns: None,
-            stops: 0,
+            stop_told_wait: 0,
+            later_stops: 0,
             is_over: false,
             tokens_left: f64::from(plan.config.other_rate_per_s),
             tokens_at_ns: START_NS,
@@ -222,6 +239,12 @@ impl World {
         );
         self.calls.push(call);
         self.now_ns += 1000;
+        if matches!(call, Call::Receive | Call::Send) {
+            self.datagrams_ns += 1000;
+        }
+        if self.is_faulty() && self.rng.one_in(self.plan.kernel.stalls_one_in) {
+            self.stand_still();
+        }
         for place in 0..self.plan.kernel.races_at.len() {
             if self.plan.kernel.races_at[place] == self.stats.calls {
                 self.move_soonest();
@@ -243,6 +266,33 @@ impl World {
             say!(self, "FAULT: the next {call:?} goes wrong: {fault:?}");
         }
         fault
+    }
+
+    /// The process is stopped for a while, and the world goes on.
+    pub fn stand_still(&mut self) {
+        let ns = self.rng.pick(&STANDSTILLS_MS) * MS;
+        say!(self, "the process stands still for {} ms", ns / MS);
+        self.now_ns += ns;
+        self.stood_still_ns += ns;
+        self.move_who_is_due();
+    }
+
+    /// The server asks for the time.
+    pub fn read_clock(&mut self) {
+        self.turn_ns = self.now_ns;
+        if self.turn_began_ns.is_none() {
+            self.turn_began_ns = Some(self.now_ns);
+            self.stood_still_ns = 0;
+            if self.stats.events > self.events_before {
+                self.events_before = self.stats.events;
+                self.worked_ns = self.now_ns;
+            }
+        }
+        for conn in &mut self.conns {
+            if std::mem::take(&mut conn.is_progress_untimed) {
+                conn.maybe_progress_ns = self.now_ns;
+            }
+        }
     }
 
     /// The peer that is to move next does so now.

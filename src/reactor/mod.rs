@@ -14,6 +14,7 @@ pub mod deadlines;
 pub mod kernel;
 pub mod latch;
 pub mod os;
+pub mod outage;
 pub mod run_queue;
 
 /// The most keys that the tables of the reactor can tell apart.

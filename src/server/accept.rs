@@ -1,28 +1,36 @@
 //! Accepting connections, and what to do when that fails.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use log::{debug, warn};
+use log::{debug, info, warn};
 
 use super::counters::{AcceptError, Counters};
 use crate::reactor::attempt::{Attempt, is_about_one_connection, is_exhaustion};
 use crate::reactor::deadlines::RETRY_AFTER;
 use crate::reactor::kernel::{Listener, Readiness};
 use crate::reactor::latch::Latched;
+use crate::reactor::outage::Outage;
+
+/// How many accepts may fail in a row, each because of the one connection that it was to take, until
+/// accepting pauses. Which connection an error is about is a guess by its number: EPERM of a
+/// firewall has taken the connection off the backlog, EPERM of a security module leaves it there for
+/// the next accept to fail on.
+pub const FAILURES_MAX: u32 = 16;
 
 /// A listener of the server.
 ///
 /// When descriptors have run out, accept fails, and no new edge will come for the connections that
 /// wait. So the latch stays set and accepting pauses: until a connection of ours closes, or until
 /// [`RETRY_AFTER`], as somebody else may have freed one. The same goes for an error that nobody
-/// foresaw: asking again at once would spin.
+/// foresaw, and for any run of failures: asking again at once would spin.
 #[derive(Debug)]
 pub struct Acceptor<L> {
     listener: Latched<L>,
     paused_until: Option<Instant>,
-    /// The log knows that accepting pauses.
-    told: bool,
+    failures_in_row: u32,
+    outage: Outage,
 }
 
 impl<L: Listener> Acceptor<L> {
@@ -31,7 +39,8 @@ impl<L: Listener> Acceptor<L> {
         Self {
             listener: Latched::new(listener),
             paused_until: None,
-            told: false,
+            failures_in_row: 0,
+            outage: Outage::default(),
         }
     }
 
@@ -50,12 +59,23 @@ impl<L: Listener> Acceptor<L> {
         self.listener.is_readable() && self.paused_until.is_none()
     }
 
-    /// When to try again, if accepting pauses.
-    pub fn paused_until(&self) -> Option<Instant> {
+    /// When it next has something to do for its own sake.
+    pub fn next_deadline(&self) -> Option<Instant> {
         self.paused_until
+            .into_iter()
+            .chain(self.outage.over_at())
+            .min()
     }
 
-    /// Something was freed, or time has passed: accepting may work again.
+    /// Does what it is time for.
+    pub fn keep_deadlines(&mut self, now: Instant) {
+        self.paused_until.take_if(|at| *at <= now);
+        if self.outage.ends(now) {
+            info!("accept works again");
+        }
+    }
+
+    /// Something was freed: accepting may work again.
     pub fn resume(&mut self) {
         self.paused_until = None;
     }
@@ -69,30 +89,38 @@ impl<L: Listener> Acceptor<L> {
         while self.is_ready() {
             match self.listener.try_read(Listener::accept) {
                 Attempt::Done(accepted) => {
-                    self.told = false;
+                    self.failures_in_row = 0;
                     return Some(accepted);
                 }
                 Attempt::Blocked => {}
-                // It has left the backlog, the next may be sound.
-                Attempt::Failed(error) if is_about_one_connection(&error) => {
-                    counters.count_accept_error(AcceptError::Connection);
-                    debug!("accept: {error}");
-                    return None;
-                }
                 Attempt::Failed(error) => {
-                    let reason = if is_exhaustion(&error) {
-                        AcceptError::Exhausted
-                    } else {
-                        AcceptError::Other
-                    };
-                    counters.count_accept_error(reason);
-                    self.paused_until = Some(now + RETRY_AFTER);
-                    if !std::mem::replace(&mut self.told, true) {
-                        warn!("accept: {error}; connections wait in the backlog");
-                    }
+                    self.fail(&error, counters, now);
+                    return None;
                 }
             }
         }
         None
+    }
+
+    fn fail(&mut self, error: &io::Error, counters: &mut Counters, now: Instant) {
+        self.failures_in_row += 1;
+        let reason = if is_about_one_connection(error) {
+            AcceptError::Connection
+        } else if is_exhaustion(error) {
+            AcceptError::Exhausted
+        } else {
+            AcceptError::Other
+        };
+        counters.count_accept_error(reason);
+        // It has left the backlog, perhaps, and the next may be sound.
+        if reason == AcceptError::Connection && self.failures_in_row < FAILURES_MAX {
+            debug!("accept: {error}");
+            return;
+        }
+        self.failures_in_row = 0;
+        self.paused_until = Some(now + RETRY_AFTER);
+        if self.outage.begins(now) {
+            warn!("accept: {error}; connections wait in the backlog");
+        }
     }
 }

@@ -18,12 +18,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::{debug, info, warn};
 use slab::Slab;
 
 use crate::logging::lost_lines;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Signal};
+use crate::reactor::outage::Outage;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
 use accept::Acceptor;
@@ -62,6 +63,8 @@ pub struct Server<K: Kernel> {
     run_queue: RunQueue,
     bench: Bench,
     datagram_bench: DatagramBench,
+    /// The kernel would not watch a connection.
+    register_outage: Outage,
     drain: Option<Drain>,
     /// The time: read when a turn begins, and again after each piece of work, as that is when the
     /// deadlines begin that it sets.
@@ -123,6 +126,7 @@ impl<K: Kernel> Server<K> {
             run_queue: RunQueue::new(sizes.share_bytes),
             bench: Bench::new(sizes.window_bytes, config.rules),
             datagram_bench,
+            register_outage: Outage::default(),
             drain: None,
             now,
             worked_at: now,
@@ -228,8 +232,9 @@ impl<K: Kernel> Server<K> {
         if work_left || self.now.saturating_duration_since(self.worked_at) < self.config.busy_poll {
             return Some(Duration::ZERO);
         }
-        let pauses = self.acceptors.iter().filter_map(Acceptor::paused_until);
+        let pauses = self.acceptors.iter().filter_map(Acceptor::next_deadline);
         let pauses = pauses.chain(self.ports.iter().filter_map(DatagramPort::paused_until));
+        let pauses = pauses.chain(self.register_outage.over_at());
         let drain = self.drain.as_ref().and_then(Drain::next_deadline);
         let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
         Some(next.saturating_duration_since(self.now))
@@ -350,11 +355,12 @@ impl<K: Kernel> Server<K> {
             .kernel
             .register_stream(&mut stream, Source::Connection(key).token())
         {
-            warn!("{peer} turned away: {error}");
-            self.bench
-                .counters
-                .count_accept_error(AcceptError::Register);
-            return;
+            debug!("{peer} turned away: {error}");
+            if self.register_outage.begins(self.now) {
+                warn!("connections are turned away: {error}");
+            }
+            let counters = &mut self.bench.counters;
+            return counters.count_accept_error(AcceptError::Register);
         }
         self.bench.counters.accepted += 1;
         entry.insert(Connection::new(stream, peer.into()));
@@ -393,8 +399,10 @@ impl<K: Kernel> Server<K> {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         self.acceptors
             .iter_mut()
-            .filter(|it| is_due(it.paused_until()))
-            .for_each(Acceptor::resume);
+            .for_each(|acceptor| acceptor.keep_deadlines(now));
+        if self.register_outage.ends(now) {
+            info!("connections are taken in again");
+        }
         self.ports
             .iter_mut()
             .filter(|it| is_due(it.paused_until()))

@@ -31,6 +31,7 @@ impl World {
             }
             // These take the connection with them.
             Some(Fault::Fails(errno @ (Errno::CONNABORTED | Errno::PERM))) => {
+                self.failures_ns.push(self.turn_ns);
                 if let Some(conn) = socket.backlog.pop_front() {
                     self.conns[conn].is_hurt = true;
                     self.cut(conn);
@@ -40,6 +41,7 @@ impl World {
             }
             Some(Fault::Fails(errno)) => {
                 socket.is_refusing = true;
+                self.failures_ns.push(self.turn_ns);
                 return Err(errno.into());
             }
             _ => {}
@@ -52,6 +54,7 @@ impl World {
         };
         if let Some(errno) = refusal {
             socket.is_refusing = true;
+            self.failures_ns.push(self.turn_ns);
             say!(self, "accept: {errno}");
             return Err(errno.into());
         }
@@ -78,6 +81,7 @@ impl World {
     ) -> io::Result<()> {
         if let Some(fault) = self.enter(Call::Register) {
             self.conns[conn].is_hurt = true;
+            self.failures_ns.push(self.turn_ns);
             return Err(fault.to_error());
         }
         self.register(Id::Conn(conn), token);

@@ -116,8 +116,12 @@ impl World {
                     self.now_ns = self.now_ns.max(next);
                 }
                 (_, Some(until)) => {
+                    let sleeps = until > self.now_ns;
                     self.now_ns = self.now_ns.max(until);
-                    if self.is_faulty() && self.rng.one_in(self.plan.kernel.oversleeps_one_in) {
+                    if sleeps
+                        && self.is_faulty()
+                        && self.rng.one_in(self.plan.kernel.oversleeps_one_in)
+                    {
                         self.now_ns += self.rng.below(30) as u64 * MS;
                     }
                     say!(self, "nothing happens until the server's timeout");

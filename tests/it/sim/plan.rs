@@ -242,6 +242,8 @@ fn kernel(rng: &mut Rng, connections: usize) -> Kernel {
             Errno::NOBUFS,
             Errno::NOMEM,
             Errno::INVAL,
+            // As a security module has it: the connection stays where it was.
+            Errno::PERM,
         ]),
         // Two listeners and two ports at the most, and then perhaps too few for everybody.
         descriptors: rng.pick(&[5, 6, 64, 64]).min(5 + connections),

@@ -70,6 +70,8 @@ pub struct World {
     pub turn_began_ns: Option<u64>,
     /// How long the process has stood still in this turn.
     pub stood_still_ns: u64,
+    /// When calls failed whose fault the log is told of, and of whose end.
+    pub failures_ns: Vec<u64>,
     /// How much of this turn went into receiving and sending datagrams.
     pub datagrams_ns: u64,
     /// How many turns began after the end of the drain.
@@ -159,6 +161,7 @@ impl World {
             turn_ns: START_NS,
             turn_began_ns: None,
             stood_still_ns: 0,
+            failures_ns: Vec::new(),
             datagrams_ns: 0,
             turns_after_drain: 0,
             rng: plan.rng.clone(),
@@ -274,6 +277,7 @@ impl World {
         say!(self, "the process stands still for {} ms", ns / MS);
         self.now_ns += ns;
         self.stood_still_ns += ns;
+        self.stats.faults += 1;
         self.move_who_is_due();
     }
 

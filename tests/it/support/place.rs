@@ -9,6 +9,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
@@ -59,9 +60,15 @@ impl Pty {
             .into()
     }
 
-    /// Writes until no more is taken.
+    /// Writes until no more is taken, also once the kernel has moved all to where it is read from.
     pub(crate) fn fill(&self) {
-        fill(&File::from(self.open(OFlags::NOCTTY | OFlags::NONBLOCK)));
+        let writer = File::from(self.open(OFlags::NOCTTY | OFlags::NONBLOCK));
+        let mut idle = 0;
+        while idle < 10 {
+            let is_full = fill(&writer) == 0;
+            idle = if is_full { idle + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// What can be read now.
@@ -70,11 +77,15 @@ impl Pty {
     }
 }
 
-/// Writes to what does not block until no more is taken, at last not even a byte.
-pub(crate) fn fill(mut writer: &File) {
+/// Writes to what does not block until no more is taken, at last not even a byte. Says how much was.
+fn fill(mut writer: impl Write) -> usize {
+    let mut filled = 0;
     for piece in [&[b'.'; 4096][..], b"."] {
-        while writer.write(piece).is_ok() {}
+        while let Ok(len) = writer.write(piece) {
+            filled += len;
+        }
     }
+    filled
 }
 
 /// What can be read now, from the other end of anything.
@@ -105,7 +116,7 @@ pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
         .write(true)
         .custom_flags(flags)
         .open(path);
-    fill(&own.unwrap());
+    fill(own.unwrap());
     (reader, writer)
 }
 
@@ -113,9 +124,7 @@ pub(crate) fn full_pipe() -> (OwnedFd, OwnedFd) {
 pub(crate) fn full_stream() -> (OwnedFd, OwnedFd) {
     let (reader, writer) = UnixStream::pair().unwrap();
     writer.set_nonblocking(true).unwrap();
-    for piece in [&[b'.'; 4096][..], b"."] {
-        while (&writer).write(piece).is_ok() {}
-    }
+    fill(&writer);
     writer.set_nonblocking(false).unwrap();
     (reader.into(), writer.into())
 }

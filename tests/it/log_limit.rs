@@ -183,7 +183,9 @@ proptest! {
 
 fn piece(is_after_cut: bool, lines: &[&[u8]]) -> Piece {
     let mut piece = Piece::new(is_after_cut);
-    lines.iter().for_each(|line| piece.push(line));
+    for line in lines {
+        piece.push(line);
+    }
     piece
 }
 

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pingpong::outlet::{Outlet, PIPE_PIECE_MAX_BYTES, Way};
+use pingpong::outlet::{COMPLAINT_PATIENCE, Outlet, PIPE_PIECE_MAX_BYTES, RESULT_PATIENCE, Way};
 use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::support::GUARD;
@@ -186,6 +186,13 @@ fn a_reader_that_is_gone_is_an_error() {
     let mut outlet = Outlet::new(slave);
     drop(pty);
     assert!(outlet.write_now(b"a line\n").failure.is_some());
+}
+
+#[test]
+fn nobody_waits_longer_than_is_documented() {
+    assert_eq!(PIPE_PIECE_MAX_BYTES, 4096);
+    assert_eq!(RESULT_PATIENCE, Duration::from_secs(60));
+    assert_eq!(COMPLAINT_PATIENCE, Duration::from_secs(1));
 }
 
 /// A slow reader gets everything; one that takes nothing is not waited for longer than was said.

@@ -216,6 +216,7 @@ fn read_by(bytes: usize) -> (String, String, Duration) {
 /// Three pings, one a second, take two seconds and a little.
 #[test]
 fn a_slow_reader_is_waited_for_and_an_idle_one_is_not() {
+    assert_eq!(READER_PATIENCE, ms(1000));
     let (all, told, took) = read_by(usize::MAX);
     assert!(all.ends_with(" ms\n") && told.is_empty());
     assert!((ms(2000)..ms(2200)).contains(&took), "{took:?}");

@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::client::{ask, connect, replies_to, udp};
 use crate::support::place::{
-    HIDE_PROC, Pty, as_nobody, drain, full_datagrams, full_pipe, full_stream, in_a_mount_namespace,
-    is_root, listens_at,
+    FAKE_PROC, HIDE_PROC, Pty, as_nobody, drain, full_datagrams, full_pipe, full_stream,
+    in_a_mount_namespace, is_root, listens_at,
 };
 use crate::support::server::Reaped;
 use crate::support::until;
@@ -160,6 +160,35 @@ fn a_controlling_terminal_of_somebody_else() {
         .any(|path| path.ends_with("dev/tty"));
     assert!(has_tty, "it does not write to /dev/tty");
     server.assert_serves_and_tells(|| pty.drain());
+}
+
+/// The terminal that controls the server is another one, and stays clean.
+#[test]
+fn a_terminal_beside_the_controlling_one() {
+    if !is_root() {
+        return;
+    }
+    let Some(nobody) = as_nobody() else { return };
+    let [pty, other] = [(); 2].map(|()| Pty::new().of_its_owner_alone());
+    let mut session = Command::new("setsid");
+    session
+        .arg("--ctty")
+        .arg(nobody.get_program())
+        .args(nobody.get_args())
+        .stdin(other.slave());
+    let server = Placed::start(session, pty.slave());
+    server.assert_serves_and_tells(|| pty.drain());
+    assert_eq!(other.drain(), b"");
+}
+
+/// What /proc calls its standard error is another file.
+#[test]
+fn a_terminal_with_another_proc() {
+    let Some(namespace) = in_a_mount_namespace(FAKE_PROC) else {
+        return;
+    };
+    let pty = Pty::new();
+    Placed::start(namespace, pty.slave()).assert_serves_and_tells(|| pty.drain());
 }
 
 #[test]

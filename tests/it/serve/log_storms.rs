@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use rustix::process::Signal;
 
 use crate::support::client::{ask, connect, expect};
-use crate::support::server::Server;
+use crate::support::server::{Server, pingpong};
 use crate::support::until;
 
 /// Each ping is one line at `-vv`.
@@ -136,16 +136,11 @@ fn a_server_that_ends_in_a_storm_tells_what_it_lost() {
     assert_limited(&server.lines());
 }
 
-/// The notice is there at whatever level lines are lost; here at one that warnings are not.
+/// What is lost is told, whatever is logged.
 #[test]
 fn a_notice_passes_every_filter() {
-    let args = ["serve", "--listen", "127.0.0.1:0"];
-    let mut command = crate::support::server::pingpong(&args);
-    // Of this one module messages are logged, and nothing else is, but what says where it listens.
-    command.env(
-        "RUST_LOG",
-        "pingpong::server::connection=trace,pingpong=info",
-    );
+    let mut command = pingpong(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("RUST_LOG", "pingpong=trace,pingpong::logging=off");
     let server = Server::spawn(command);
     let client = connect(server.tcp[0]);
     storm(&client, 5000);

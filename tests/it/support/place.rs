@@ -91,7 +91,7 @@ fn fill(mut writer: impl Write) -> usize {
 /// What can be read now, from the other end of anything.
 pub(crate) fn drain(reader: &impl AsFd) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 65536];
+    let mut piece = vec![0; 65536];
     while is_readable(reader) {
         match rustix::io::read(reader, &mut piece) {
             Ok(0) | Err(_) => break,
@@ -166,6 +166,10 @@ pub(crate) fn in_a_mount_namespace(setup: &str) -> Option<Command> {
 
 /// Hides /proc, as in a bare chroot.
 pub(crate) const HIDE_PROC: &str = "mount -t tmpfs none /proc";
+
+/// Puts something else in the place of the descriptors' files.
+pub(crate) const FAKE_PROC: &str =
+    "mount -t tmpfs none /proc; mkdir -p /proc/self/fd; : >/proc/self/fd/2";
 
 /// A command that runs another one as nobody; `None`, and says so, where that cannot be had.
 pub(crate) fn as_nobody() -> Option<Command> {

@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Action, tcflow};
 
 use super::until;
 
@@ -23,6 +23,8 @@ pub(crate) const NOBODY: &str = "65534";
 /// A pseudo-terminal.
 pub(crate) struct Pty {
     pub(crate) master: File,
+    /// Held open, so that it is not as new for the next who opens it.
+    slave: OwnedFd,
     path: PathBuf,
 }
 
@@ -33,9 +35,11 @@ impl Pty {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
+        let path = PathBuf::from(name.into_string().unwrap());
         Self {
             master: File::from(master),
-            path: name.into_string().unwrap().into(),
+            slave: open(&path, OFlags::NOCTTY),
+            path,
         }
     }
 
@@ -51,24 +55,14 @@ impl Pty {
     }
 
     fn open(&self, flags: OFlags) -> OwnedFd {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(i32::try_from(flags.bits()).unwrap())
-            .open(&self.path)
-            .unwrap()
-            .into()
+        open(&self.path, flags)
     }
 
-    /// Writes until no more is taken, also once the kernel has moved all to where it is read from.
+    /// Writes until no more is taken, and stops it, as Ctrl-S does: there may be room again once the
+    /// kernel has moved all to where it is read from.
     pub(crate) fn fill(&self) {
-        let writer = File::from(self.open(OFlags::NOCTTY | OFlags::NONBLOCK));
-        let mut idle = 0;
-        while idle < 10 {
-            let is_full = fill(&writer) == 0;
-            idle = if is_full { idle + 1 } else { 0 };
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        fill(File::from(self.open(OFlags::NOCTTY | OFlags::NONBLOCK)));
+        tcflow(&self.slave, Action::OOff).unwrap();
     }
 
     /// What can be read now.
@@ -77,15 +71,18 @@ impl Pty {
     }
 }
 
-/// Writes to what does not block until no more is taken, at last not even a byte. Says how much was.
-fn fill(mut writer: impl Write) -> usize {
-    let mut filled = 0;
+fn open(path: &Path, flags: OFlags) -> OwnedFd {
+    let flags = i32::try_from(flags.bits()).unwrap();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(flags);
+    options.open(path).unwrap().into()
+}
+
+/// Writes to what does not block until no more is taken, at last not even a byte.
+fn fill(mut writer: impl Write) {
     for piece in [&[b'.'; 4096][..], b"."] {
-        while let Ok(len) = writer.write(piece) {
-            filled += len;
-        }
+        while writer.write(piece).is_ok() {}
     }
-    filled
 }
 
 /// What can be read now, from the other end of anything.

@@ -8,7 +8,8 @@
 //!    ping.
 //! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
 //! 5. [`client`]: the other side of the wire, on the same parts.
-//! 6. [`listen`], [`limits`], [`address`], [`logging`], [`cli`]: what is done once, before the loop.
+//! 6. [`listen`], [`limits`], [`address`], [`cli`]: what is done once, before the loop.
+//! 7. [`logging`] and [`outlet`]: what is said, and how it is written without waiting.
 //!
 //! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks
 //! up a name or opens a file; no state of a connection but through [`state::State::on`]; no IO but
@@ -21,6 +22,7 @@ pub mod client;
 pub mod limits;
 pub mod listen;
 pub mod logging;
+pub mod outlet;
 pub mod protocol;
 pub mod reactor;
 pub mod server;

@@ -1,7 +1,6 @@
 //! The program: arguments, log, one call, exit code.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use log::{info, warn};
@@ -14,7 +13,7 @@ use pingpong::client::load::session;
 use pingpong::listen::{self, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::server::{Config, Exit, Server};
-use pingpong::{client, limits, logging};
+use pingpong::{client, limits, logging, outlet};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
@@ -32,32 +31,29 @@ fn main() -> ExitCode {
     }
 }
 
-/// The last words, whatever the log's level; if they fail, nobody is left to tell.
+/// The last words, whatever the log's level.
 fn fail(code: u8, what: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "pingpong: {what}");
+    outlet::complain(what);
     ExitCode::from(code)
 }
 
 fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
+    match outlet::print(text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(FAILURE),
+        Err(error) => fail(FAILURE, &format!("cannot write the output: {error}")),
     }
 }
 
 #[cfg(feature = "load")]
 fn load(options: &LoadOptions) -> ExitCode {
-    // Nobody is left to tell if this fails.
-    let tell = |what: &str| drop(writeln!(io::stderr(), "pingpong: {what}"));
     let report = match session::run(options) {
         Ok(report) => report,
         Err(failure) => {
-            tell(&failure);
-            return ExitCode::from(FAILURE);
+            return fail(FAILURE, &failure);
         }
     };
     if let Some(error) = &report.figures.first_error {
-        tell(error);
+        outlet::complain(error);
     }
     let text = if options.json {
         report.json() + "\n"
@@ -74,15 +70,17 @@ fn load(options: &LoadOptions) -> ExitCode {
 
 fn serve(options: &ServeOptions) -> ExitCode {
     logging::init(options.verbosity.level());
-    match try_serve(options) {
-        Ok(Exit::Drained) => {
-            info!("stopped");
-            ExitCode::SUCCESS
-        }
-        Ok(Exit::Aborted) => {
-            info!("stopped at once by a second signal");
-            ExitCode::from(FAILURE)
-        }
+    let served = try_serve(options);
+    match &served {
+        Ok(Exit::Drained) => info!("stopped"),
+        Ok(Exit::Aborted) => info!("stopped at once by a second signal"),
+        Err(_) => {}
+    }
+    // What has been left out is told, also when it ends in a storm.
+    log::logger().flush();
+    match served {
+        Ok(Exit::Drained) => ExitCode::SUCCESS,
+        Ok(Exit::Aborted) => ExitCode::from(FAILURE),
         Err(failure) => fail(FAILURE, &failure.to_string()),
     }
 }

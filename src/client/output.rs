@@ -1,17 +1,12 @@
 //! Results on standard output, without ever waiting for who reads them.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use crate::reactor::attempt::{Attempt, attempt, would_block};
+use crate::outlet::PIPE_PIECE_MAX_BYTES;
+use crate::reactor::attempt::{Attempt, attempt, is_reset};
 
 /// How much text waits for its reader, at most; further lines are left out, and counted.
 pub const WAITING_MAX_BYTES: usize = 256 * 1024;
-
-/// How much is written at once: what poll(2) promises room for on a pipe (`PIPE_BUF` on Linux).
-const PIECE_MAX_BYTES: usize = 4096;
 
 /// Text on its way out.
 #[derive(Debug)]
@@ -19,7 +14,7 @@ pub struct Output<W> {
     writer: W,
     waiting: Vec<u8>,
     left_out: u64,
-    broken: bool,
+    failure: Option<io::Error>,
 }
 
 impl<W: Write> Output<W> {
@@ -29,7 +24,7 @@ impl<W: Write> Output<W> {
             writer,
             waiting: Vec::new(),
             left_out: 0,
-            broken: false,
+            failure: None,
         }
     }
 
@@ -51,12 +46,12 @@ impl<W: Write> Output<W> {
     pub fn flush(&mut self) {
         let mut sent_len = 0;
         while let Some(rest) = self.waiting.get(sent_len..).filter(|it| !it.is_empty()) {
-            let piece = rest.get(..PIECE_MAX_BYTES).unwrap_or(rest);
+            let piece = rest.get(..PIPE_PIECE_MAX_BYTES).unwrap_or(rest);
             match attempt(|| self.writer.write(piece)) {
+                Attempt::Done(0) | Attempt::Blocked => break,
                 Attempt::Done(len) => sent_len += len,
-                Attempt::Blocked => break,
-                Attempt::Failed(_) => {
-                    self.broken = true;
+                Attempt::Failed(error) => {
+                    self.failure = Some(error);
                     sent_len = self.waiting.len();
                 }
             }
@@ -69,36 +64,23 @@ impl<W: Write> Output<W> {
         self.waiting.is_empty()
     }
 
-    /// Nobody reads any more.
+    /// How many bytes wait to be written.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Nothing more can be written: the reader is gone, or the write failed.
     pub fn is_broken(&self) -> bool {
-        self.broken
+        self.failure.is_some()
+    }
+
+    /// Why nothing more can be written, unless it is only that the reader has had enough.
+    pub fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take().filter(|error| !is_reset(error))
     }
 
     /// How many texts were left out because too much waited.
     pub fn left_out(&self) -> u64 {
         self.left_out
-    }
-}
-
-/// A descriptor that is asked with poll(2) before each write.
-///
-/// Making it non-blocking would do that too, but for every process that shares it: the flag belongs
-/// to the open file, not to the descriptor (fcntl(2), O_NONBLOCK).
-#[derive(Debug)]
-pub struct PollFirst<F>(pub F);
-
-impl<F: AsFd> Write for PollFirst<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut fds = [PollFd::new(&self.0, PollFlags::OUT)];
-        poll(&mut fds, Some(&Timespec::default()))?;
-        // A reader that has gone away is an event too; the write says so.
-        if fds.iter().all(|fd| fd.revents().is_empty()) {
-            return Err(would_block());
-        }
-        Ok(rustix::io::write(&self.0, bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

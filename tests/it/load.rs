@@ -4,6 +4,7 @@ mod command_line;
 mod datagrams;
 mod others;
 mod output;
+mod places;
 mod pure;
 mod session;
 mod streams;

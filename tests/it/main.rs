@@ -15,7 +15,9 @@ mod bucket;
 mod deadlines;
 #[cfg(feature = "load")]
 mod load;
+mod log_limit;
 mod model;
+mod outlet;
 mod ping;
 mod protocol;
 mod run_queue;

@@ -76,6 +76,28 @@ fn would_block_and_interrupted_are_named_in_one_file() {
     );
 }
 
+/// Nothing is written to standard output or error but through what does not wait; and poll(2), which
+/// says less than it seems to, is asked there alone.
+#[test]
+fn standard_output_and_error_are_written_to_in_one_place() {
+    let harmless = ["is_terminal()", "Outlet::new(", "tcgetwinsize("];
+    for (name, text) in rust_files("src") {
+        let streams = text
+            .lines()
+            .filter(|line| line.contains("io::stdout()") || line.contains("io::stderr()"));
+        for line in streams {
+            assert!(
+                harmless.iter().any(|word| line.contains(word)),
+                "{name}: {line}"
+            );
+        }
+        assert!(
+            name == "src/outlet.rs" || !text.contains("PollFd"),
+            "{name} asks poll(2)"
+        );
+    }
+}
+
 /// Every word that looks like a long option.
 fn long_options(text: &str) -> BTreeSet<String> {
     let is_part =

@@ -80,7 +80,7 @@ impl Tool {
 }
 
 /// A program by its name, or by its path where it stands in no `PATH`.
-fn is_installed(name: &str) -> bool {
+pub(crate) fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let there = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
     if !there {

@@ -13,6 +13,7 @@ pub mod lane;
 pub mod ledger;
 pub mod report;
 pub mod schedule;
+pub mod screen;
 pub mod script;
 pub mod search;
 pub mod session;

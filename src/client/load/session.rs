@@ -2,7 +2,7 @@
 //! between.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Stderr, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -15,8 +15,10 @@ use super::stream::StreamLane;
 use super::watch::{Cost, Terminal};
 use super::{Load, Opened, Plan, Run, hgrm};
 use crate::cli::load::LoadOptions;
+use crate::client::output::Output;
 use crate::client::target::Family;
 use crate::limits;
+use crate::outlet::Outlet;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::os::Os;
 
@@ -159,6 +161,7 @@ fn find_max<L: Lane<Os>>(
         load,
         promise,
         errors: Figures::new()?,
+        told: Output::new(Outlet::new(io::stderr())),
     };
     let mut search = Search::default();
     while let Some(rate_per_s) = search.next().filter(|_| trials.may_go_on()) {
@@ -197,6 +200,8 @@ struct Trials<'a, L> {
     promise: Promise,
     /// What went wrong in any of them: a connection that is gone is not seen by the next.
     errors: Figures,
+    /// Where each is told; nobody is waited for.
+    told: Output<Outlet<Stderr>>,
 }
 
 impl<L: Lane<Os>> Trials<'_, L> {
@@ -208,7 +213,9 @@ impl<L: Lane<Os>> Trials<'_, L> {
         };
         let (figures, cost) = one_run(self.load, run, &format!("{rate_per_s} requests/s"))?;
         let is_kept = self.promise.is_kept_by(&figures);
-        tell_step(rate_per_s, self.promise, is_kept, &figures);
+        self.told
+            .push(&step(rate_per_s, self.promise, is_kept, &figures));
+        self.told.flush();
         if !run.catch_up {
             self.errors.take_over_errors(&figures, L::LOSES_NOTHING);
         }
@@ -220,14 +227,13 @@ impl<L: Lane<Os>> Trials<'_, L> {
     }
 }
 
-fn tell_step(rate_per_s: u64, promise: Promise, is_kept: bool, figures: &Figures) {
+/// A line for a step.
+fn step(rate_per_s: u64, promise: Promise, is_kept: bool, figures: &Figures) -> String {
     let latency = time(figures.latency.value_at_percentile(promise.percentile));
     let replies_per_s = figures.per_second(figures.replies_in_time);
     let verdict = if is_kept { "kept" } else { "broken" };
-    // Nobody is left to tell if this fails.
-    let _ = writeln!(
-        io::stderr(),
-        "{rate_per_s:>10} requests/s: {replies_per_s:.0} replies/s, p{} {latency}: {verdict}",
+    format!(
+        "{rate_per_s:>10} requests/s: {replies_per_s:.0} replies/s, p{} {latency}: {verdict}\n",
         promise.percentile
-    );
+    )
 }

@@ -7,14 +7,17 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::figures::Figures;
 use super::schedule::{Nanos, SECOND};
+use super::screen::Screen;
 
 /// How often progress is shown: so seldom that it costs nothing.
 const TICK: Nanos = SECOND / 4;
+
+/// How often indicatif draws, at most, however often it is told something new.
+const FRAMES_PER_S: u8 = 20;
 
 /// Is told how a run goes.
 pub trait Watch {
@@ -59,7 +62,9 @@ impl Terminal {
             let style = ProgressStyle::with_template("{prefix} [{bar:30}] {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ");
-            ProgressBar::with_draw_target(Some(SECOND), ProgressDrawTarget::stderr())
+            let screen =
+                ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), FRAMES_PER_S);
+            ProgressBar::with_draw_target(Some(SECOND), screen)
                 .with_prefix(name.to_owned())
                 .with_style(style)
         });
@@ -106,11 +111,9 @@ impl Terminal {
                 figures.lost
             )
         };
-        if would_take_output() {
-            bar.set_length(ends.saturating_sub(begins).max(1));
-            bar.set_position(now.saturating_sub(begins));
-            bar.set_message(message);
-        }
+        bar.set_length(ends.saturating_sub(begins).max(1));
+        bar.set_position(now.saturating_sub(begins));
+        bar.set_message(message);
     }
 }
 
@@ -139,19 +142,10 @@ impl Watch for Terminal {
                     .map(|(now, then)| now.saturating_sub(then)),
             };
         }
-        if let Some(bar) = self.bar.take().filter(|_| would_take_output()) {
+        if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
-}
-
-/// Whether standard error takes something now. A terminal that was stopped (Ctrl-S) must not stop
-/// the loop.
-fn would_take_output() -> bool {
-    let stderr = io::stderr();
-    let mut fds = [PollFd::new(&stderr, PollFlags::OUT)];
-    poll(&mut fds, Some(&Timespec::default())).is_ok()
-        && fds.iter().all(|fd| fd.revents().contains(PollFlags::OUT))
 }
 
 /// How long this process has been on a CPU.

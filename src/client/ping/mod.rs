@@ -45,6 +45,10 @@ pub const FLOOD_PATIENCE: Duration = Duration::from_millis(10);
 /// not are not counted as sent: nobody knows what became of them.
 pub const LAST_CHANCE: Duration = Duration::from_millis(200);
 
+/// How long, once all pings are done, results are kept for a reader who takes nothing: who asked for
+/// an end in time gets it. A reader who is slow is waited for.
+pub const READER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Side by side, UDP's pings are due this much after TCP's, so that neither waits for the other's
 /// turn at the server; or half an interval after, if that is less.
 pub const STAGGER: Duration = Duration::from_millis(10);
@@ -296,8 +300,10 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         }
     }
 
-    /// The loop is over: now the readers are waited for, until a signal says that nobody will read.
+    /// The loop is over: now the reader is waited for, unless nothing is taken any more or a signal
+    /// says that nobody will read.
     fn write_all(&mut self) -> io::Result<()> {
+        let mut took_at = self.kernel.now();
         self.write();
         while !self.results.is_flushed() {
             self.kernel.wait(Some(RETRY_AFTER), |_, _| {})?;
@@ -306,9 +312,33 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
                 Some(Signal::Report) => self.tell_so_far(),
                 None => {}
             }
+            let waited_bytes = self.results.waiting_bytes();
             self.write();
+            let now = self.kernel.now();
+            if self.results.waiting_bytes() < waited_bytes {
+                took_at = now;
+            }
+            if now.saturating_duration_since(took_at) >= READER_PATIENCE {
+                break;
+            }
         }
+        self.tell_unread();
         Ok(())
+    }
+
+    fn tell_unread(&mut self) {
+        let unread_bytes = self.results.waiting_bytes();
+        if unread_bytes > 0 {
+            self.status.push(&format!(
+                "pingpong: the last {unread_bytes} bytes were left out: nobody read them in time\n"
+            ));
+            self.status.flush();
+        }
+    }
+
+    /// Why results could not be written; a reader that has gone away is no failure.
+    pub fn take_output_failure(&mut self) -> Option<io::Error> {
+        self.results.take_failure()
     }
 }
 

@@ -1,20 +1,20 @@
 //! From the command line to the exit status.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::SystemTime;
 
 use super::Pinger;
 use super::report::{Manner, Style};
 use crate::cli::ping::PingOptions;
-use crate::client::output::PollFirst;
+use crate::outlet::{self, Outlet};
 use crate::reactor::os::Os;
 
 /// At least one reply came.
 const ANSWERED: u8 = 0;
 /// None came.
 const UNANSWERED: u8 = 1;
-/// It could not even be tried.
+/// It could not even be tried, or not be told.
 const FAILURE: u8 = 2;
 
 /// What went wrong before or beside the pings.
@@ -36,8 +36,7 @@ pub fn run(options: &PingOptions) -> u8 {
         Ok(true) => ANSWERED,
         Ok(false) => UNANSWERED,
         Err(error) => {
-            // Nobody is left to tell if this fails.
-            let _ = writeln!(io::stderr(), "pingpong: {error}");
+            outlet::complain(&error.to_string());
             FAILURE
         }
     }
@@ -53,7 +52,7 @@ fn try_run(options: &PingOptions) -> Result<bool, RunError> {
     // Only now: until here, a signal ends the process, even while a name server lets it wait.
     let kernel = Os::for_client().map_err(cannot("cannot wait for events".into()))?;
     let kernel = kernel.telling_room();
-    let streams = (PollFirst(io::stdout()), PollFirst(io::stderr()));
+    let streams = (Outlet::new(io::stdout()), Outlet::new(io::stderr()));
     let mut pinger = Pinger::new(
         kernel,
         options.config,
@@ -61,9 +60,13 @@ fn try_run(options: &PingOptions) -> Result<bool, RunError> {
         (host, addresses),
         streams,
     );
-    pinger
+    let is_answered = pinger
         .run()
-        .map_err(cannot("cannot wait for events".into()))
+        .map_err(cannot("cannot wait for events".into()))?;
+    match pinger.take_output_failure() {
+        Some(error) => Err(cannot("cannot write the output".into())(error)),
+        None => Ok(is_answered),
+    }
 }
 
 fn manner(options: &PingOptions) -> Manner {

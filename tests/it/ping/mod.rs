@@ -10,6 +10,7 @@ mod misbehaviour;
 mod outcomes;
 mod output;
 mod pace;
+mod places;
 mod program;
 mod real;
 mod summary;

@@ -139,11 +139,8 @@ fn a_storm_is_limited() {
     let line = server.wait_for_line(" log lines were left out");
     let lines = server.lines().len();
     let most = 1000.0 * (start.elapsed().as_secs_f64() + 1.0);
-    // The lines that tell how many were left out come on top, one after each pause.
-    assert!(
-        f64::from(u32::try_from(lines).unwrap()) < most * 1.1,
-        "{lines} lines"
-    );
+    let written = f64::from(u32::try_from(lines).unwrap());
+    assert!(written <= most, "{lines} lines");
     assert!(line.contains(" WARN "), "{line}");
 }
 
@@ -207,15 +204,21 @@ fn a_full_pipe_blocks_nothing() {
     server.assert_serves();
     // Every line in it is whole.
     let mut line = String::new();
+    let mut is_told = false;
     while ioctl_fionread(stderr.get_ref()).unwrap() > 0 {
         line.clear();
         stderr.read_line(&mut line).unwrap();
         assert!(line.starts_with("20") && line.ends_with('\n'), "{line:?}");
+        is_told |= line.contains(" log lines were left out");
     }
-    // And the log goes on.
+    // And the log goes on: with the next line, unless somebody's end was one in time.
     ask(&client, b"ping\n", b"pong\n");
+    line.clear();
     stderr.read_line(&mut line).unwrap();
-    assert!(line.contains(" log lines were left out"), "{line:?}");
+    assert!(
+        is_told || line.contains(" log lines were left out"),
+        "{line:?}"
+    );
 }
 
 /// Nobody is there to read it at all.

@@ -4,6 +4,8 @@ mod exhaustion;
 mod floods;
 mod limits;
 mod log;
+mod log_places;
+mod log_storms;
 mod memory;
 mod start;
 mod stop;

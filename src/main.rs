@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Ok(Command::Serve(options)) => serve(&options),
         #[cfg(feature = "load")]
         Ok(Command::Load(options)) => load(&options),
-        Err(wrong) => fail(USAGE, &format!("{wrong}\nTry 'pingpong --help'.")),
+        Err(wrong) => fail(USAGE, &format!("{wrong}\nTry '{}'.", wrong.help())),
     }
 }
 

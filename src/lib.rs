@@ -8,7 +8,8 @@
 //!    ping.
 //! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
 //! 5. [`client`]: the other side of the wire, on the same parts.
-//! 6. [`listen`], [`limits`], [`address`], [`logging`], [`cli`]: what is done once, before the loop.
+//! 6. [`listen`], [`limits`], [`address`], [`signals`], [`logging`], [`cli`]: what is done once,
+//!    before the loop.
 //!
 //! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks
 //! up a name or opens a file; no state of a connection but through [`state::State::on`]; no IO but
@@ -24,4 +25,6 @@ pub mod logging;
 pub mod protocol;
 pub mod reactor;
 pub mod server;
+pub mod signals;
+mod start_error;
 pub mod state;

@@ -108,7 +108,7 @@ DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
 number is seconds. N of -s may end in k or M (1024).
 TEXT may contain \\r, \\n, \\t, \\0, \\\\ and \\xNN.
 SIGINT ends the run early, with its report; a second one does not wait for
-replies.
+replies. SIGQUIT (^\\) shows the figures so far, on standard error.
 
 Try it:
   pingpong load -c 100 -p 16 -d 5s localhost

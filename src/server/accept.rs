@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use log::{debug, warn};
+use log::{debug, info, warn};
 
 use super::counters::{AcceptError, Counters};
 use crate::reactor::attempt::{Attempt, is_about_one_connection, is_exhaustion};
@@ -94,5 +94,29 @@ impl<L: Listener> Acceptor<L> {
             }
         }
         None
+    }
+}
+
+/// Tells the log when all connections that may be are there, and when that is over: once each,
+/// however many come and go meanwhile.
+#[derive(Debug, Default)]
+pub struct Fullness {
+    told: bool,
+}
+
+impl Fullness {
+    /// It is over when this part of the connections has gone, and one at least: a server that goes
+    /// on at its limit is full all the time.
+    const PART_GONE: usize = 16;
+
+    /// Takes note of how many there are, of how many there may be.
+    pub fn note(&mut self, connections: usize, max: usize) {
+        if !self.told && connections >= max {
+            self.told = true;
+            warn!("full: {connections} connections; further ones wait in the backlog");
+        } else if self.told && connections < max - max / Self::PART_GONE {
+            self.told = false;
+            info!("no longer full: {connections} connections of {max}");
+        }
     }
 }

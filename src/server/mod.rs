@@ -26,7 +26,7 @@ use crate::reactor::deadlines::Deadlines;
 use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Signal};
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
-use accept::Acceptor;
+use accept::{Acceptor, Fullness};
 pub use config::{Config, LINGER_TIMEOUT, PHASE_MAX, Sizes};
 use connection::{Bench, Connection};
 use counters::{AcceptError, CloseReason, Counters};
@@ -63,6 +63,7 @@ pub struct Server<K: Kernel> {
     bench: Bench,
     datagram_bench: DatagramBench,
     drain: Option<Drain>,
+    fullness: Fullness,
     /// The time: read when a turn begins, and again after each piece of work, as that is when the
     /// deadlines begin that it sets.
     now: Instant,
@@ -124,6 +125,7 @@ impl<K: Kernel> Server<K> {
             bench: Bench::new(sizes.window_bytes, config.rules),
             datagram_bench,
             drain: None,
+            fullness: Fullness::default(),
             now,
             worked_at: now,
             config,
@@ -162,6 +164,10 @@ impl<K: Kernel> Server<K> {
         self.serve_connections();
         self.expire();
         self.keep_drain_deadlines();
+        if self.drain.is_none() {
+            let max = self.config.max_connections;
+            self.fullness.note(self.connections.len(), max);
+        }
         Ok(self.is_drained().then_some(Exit::Drained))
     }
 
@@ -249,6 +255,9 @@ impl<K: Kernel> Server<K> {
                 Signal::Stop if was_draining => return Some(Exit::Aborted),
                 Signal::Stop if self.drain.is_some() => {}
                 Signal::Stop => self.begin_drain(),
+                Signal::HangUp if self.drain.is_some() => {}
+                Signal::HangUp => self.begin_drain(),
+                Signal::Unused(name) => info!("{name}: nothing to do"),
             }
         }
         None

@@ -2,7 +2,7 @@
 //! itself costs.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::figures::Figures;
+use super::report::time;
 use super::schedule::{Nanos, SECOND};
 
 /// How often progress is shown: so seldom that it costs nothing.
@@ -23,6 +24,9 @@ pub trait Watch {
 
     /// It goes on; `window` is what counts. Returns when to be told again.
     fn tick(&mut self, figures: &Figures, now: Nanos, window: (Nanos, Nanos)) -> Option<Nanos>;
+
+    /// Somebody asks for the figures so far; what counts began at `begins`.
+    fn tell_so_far(&mut self, figures: &Figures, now: Nanos, begins: Nanos);
 
     /// It is over.
     fn end(&mut self);
@@ -128,6 +132,19 @@ impl Watch for Terminal {
         Some(self.next_tick)
     }
 
+    fn tell_so_far(&mut self, figures: &Figures, now: Nanos, begins: Nanos) {
+        if !would_take_output() {
+            return;
+        }
+        let text = so_far(figures, now.saturating_sub(begins));
+        // Nobody is left to tell if this fails.
+        let write = || drop(io::stderr().write_all(text.as_bytes()));
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
     fn end(&mut self) {
         if let Some((began, cpu, waited)) = self.began.take() {
             self.cost = Cost {
@@ -143,6 +160,20 @@ impl Watch for Terminal {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The figures so far, in one line.
+fn so_far(figures: &Figures, passed: Nanos) -> String {
+    let Figures { replies, lost, .. } = figures;
+    let errors = figures.wrong + figures.closed_early + figures.not_connected;
+    let latency = |percentile| time(figures.latency.value_at_percentile(percentile));
+    format!(
+        "{}: {replies} replies, {errors} errors, {lost} lost, latency p50 {}, p99 {}, max {}\n",
+        time(passed),
+        latency(50.0),
+        latency(99.0),
+        time(figures.latency.max()),
+    )
 }
 
 /// Whether standard error takes something now. A terminal that was stopped (Ctrl-S) must not stop

@@ -6,6 +6,7 @@ mod floods;
 mod limits;
 mod log;
 mod memory;
+mod signals;
 mod start;
 mod stop;
 mod tcp;

@@ -58,6 +58,14 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Whether a signal is ignored in this process, and so in its children unless they change that.
+pub(crate) fn is_ignored_here(signal: rustix::process::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+    mask & (1 << (signal.as_raw() - 1)) != 0
+}
+
 /// Whether this host has IPv6; says so where it has not.
 pub(crate) fn has_ipv6() -> bool {
     let there = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();

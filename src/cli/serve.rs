@@ -54,11 +54,12 @@ Where:
       --reuse-port          let several processes share the port
 
 Limits:
-      --max-connections N   further ones wait in the backlog
+      --max-connections N   further ones wait in the backlog; the log tells
                             [as many as RLIMIT_NOFILE leaves]
       --max-message BYTES   longest line over TCP, its ending included [65536]
       --idle-timeout DUR    close after this long without a whole message and
-                            without a reply byte taken; 0 is never [5m]
+                            without a reply byte taken; 0 is never, but for
+                            peers that have vanished (TCP keepalive) [5m]
       --other-rate N        UDP replies a second to what is not a ping;
                             0 is no limit [1000]
       --drain-timeout DUR   the longest that a graceful stop takes [5s]

@@ -101,7 +101,7 @@ impl<L: Listener> Acceptor<L> {
 /// however many come and go meanwhile.
 #[derive(Debug, Default)]
 pub struct Fullness {
-    told: bool,
+    is_full: bool,
 }
 
 impl Fullness {
@@ -109,14 +109,17 @@ impl Fullness {
     /// on at its limit is full all the time.
     const PART_GONE: usize = 16;
 
-    /// Takes note of how many there are, of how many there may be.
-    pub fn note(&mut self, connections: usize, max: usize) {
-        if !self.told && connections >= max {
-            self.told = true;
+    /// Takes note of how many there are, of how many there may be, and tells of a change: whether
+    /// it is full now.
+    pub fn note(&mut self, connections: usize, max: usize) -> Option<bool> {
+        if !self.is_full && connections >= max {
             warn!("full: {connections} connections; further ones wait in the backlog");
-        } else if self.told && connections < max - max / Self::PART_GONE {
-            self.told = false;
+        } else if self.is_full && connections < max - max / Self::PART_GONE {
             info!("no longer full: {connections} connections of {max}");
+        } else {
+            return None;
         }
+        self.is_full = !self.is_full;
+        Some(self.is_full)
     }
 }

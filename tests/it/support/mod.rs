@@ -2,6 +2,7 @@
 //! child.
 
 pub(crate) mod client;
+pub(crate) mod inside;
 pub(crate) mod server;
 
 use std::net::{Ipv6Addr, UdpSocket};

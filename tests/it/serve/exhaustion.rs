@@ -108,7 +108,7 @@ fn first_line(mut command: Command) -> (bool, String) {
 /// The lowest limit with which it starts; with each below it says so, whatever call fails first.
 fn descriptors_needed(setup: &str, options: &[&str]) -> u32 {
     for limit in 3..40 {
-        let ulimit = format!("-n {limit}{setup}");
+        let ulimit = format!("-n 100; {setup} ulimit -n {limit}");
         let (listens, _) = first_line(limited(&ulimit, options));
         if listens {
             return limit;
@@ -189,8 +189,12 @@ fn too_few_descriptors_for_one_connection() {
     assert!(descriptors_needed("", &["--no-tcp"]) < needed);
     open.retain(|number| *number != 8 && *number != 9);
     open.extend([8, 9]);
-    let beside_others = descriptors_needed("; exec 8</dev/null 9</dev/null", &[]);
+    let beside_others = descriptors_needed("exec 8</dev/null 9</dev/null;", &[]);
     assert_eq!(beside_others, limit_for(10, &open));
+    // But not what lies above the limit.
+    let one_less = descriptors_needed("exec 9</dev/null;", &["--no-udp"]);
+    open.retain(|number| *number != 8);
+    assert_eq!(one_less, limit_for(9, &open));
     // The soft limit is no limit.
     ask(
         &connect(start_limited("-Sn 5", &[]).tcp[0]),

@@ -164,11 +164,18 @@ impl<K: Kernel> Server<K> {
         self.serve_connections();
         self.expire();
         self.keep_drain_deadlines();
-        if self.drain.is_none() {
+        self.note_fullness();
+        Ok(self.is_drained().then_some(Exit::Drained))
+    }
+
+    /// Who waits in the backlog takes the place of who has just gone, in the next turn: until then
+    /// nothing has changed.
+    fn note_fullness(&mut self) {
+        let is_awaited = self.acceptors.iter().any(Acceptor::is_ready);
+        if self.drain.is_none() && !(is_awaited && self.has_room()) {
             let max = self.config.max_connections;
             self.fullness.note(self.connections.len(), max);
         }
-        Ok(self.is_drained().then_some(Exit::Drained))
     }
 
     /// What has happened so far.

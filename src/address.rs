@@ -1,9 +1,12 @@
-//! Addresses as people write them: `HOST:PORT`, `:PORT`, `PORT`, `[v6]:PORT`.
+//! Addresses as people write them: `HOST:PORT`, `:PORT`, `PORT`, `[v6]:PORT`,
+//! `[v6%interface]:PORT`.
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::str::FromStr;
+
+use nix::net::if_::if_nametoindex;
 
 /// The port that is meant where none is named.
 pub const DEFAULT_PORT: u16 = 8888;
@@ -28,8 +31,12 @@ impl Address {
     /// for them.
     ///
     /// # Errors
-    /// The name has no address, or it could not be looked up.
+    /// The name has no address, or it could not be looked up; `InvalidInput`: an IPv6 address needs
+    /// an interface, or names one that this host does not have.
     pub fn resolve(&self, host: &str) -> io::Result<Vec<SocketAddr>> {
+        if let Some(address) = ipv6_literal(host, self.port)? {
+            return Ok(vec![address.into()]);
+        }
         let mut addresses = Vec::new();
         for address in (host, self.port).to_socket_addrs()? {
             if !addresses.contains(&address) {
@@ -38,6 +45,31 @@ impl Address {
         }
         Ok(addresses)
     }
+}
+
+/// `v6` or `v6%interface`, the interface by its name or number; `None` for any other host.
+fn ipv6_literal(host: &str, port: u16) -> io::Result<Option<SocketAddrV6>> {
+    let wrong = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+    let (ip, interface) = match host.split_once('%') {
+        Some((ip, interface)) => (ip, Some(interface)),
+        None => (host, None),
+    };
+    let Ok(ip) = ip.parse::<Ipv6Addr>() else {
+        return Ok(None);
+    };
+    let scope_id = match interface {
+        None if ip.is_unicast_link_local() => return Err(wrong(interface_is_missing(ip))),
+        None => 0,
+        Some(name) => if_nametoindex(name)
+            .or_else(|error| name.parse().map_err(|_| error))
+            .map_err(|_| wrong(format!("this host has no network interface '{name}'")))?,
+    };
+    Ok(Some(SocketAddrV6::new(ip, port, 0, scope_id)))
+}
+
+/// Each link has a network of these addresses of its own, RFC 4007.
+pub(crate) fn interface_is_missing(ip: Ipv6Addr) -> String {
+    format!("a link-local address needs its interface, as in [{ip}%eth0]:{DEFAULT_PORT}")
 }
 
 impl fmt::Display for Address {
@@ -56,6 +88,15 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // A dash is the next option's, whose address was forgotten.
+        if text.is_empty() || text.starts_with('-') {
+            return Err(format!(
+                "the address is missing, such as :{DEFAULT_PORT} or 127.0.0.1:{DEFAULT_PORT}"
+            ));
+        }
+        if let Some((_, address)) = text.split_once("://") {
+            return Err(format!("an address has no scheme: {address}"));
+        }
         if text.starts_with("unix:") {
             return Err("Unix sockets are not served by this version".into());
         }
@@ -89,6 +130,10 @@ impl FromStr for Address {
 }
 
 fn parse_port(text: &str) -> Result<u16, String> {
-    text.parse()
-        .map_err(|_| format!("'{text}' is no port: it is a number from 0 to 65535"))
+    if text.is_empty() {
+        return Err(format!("the port is missing, such as {DEFAULT_PORT}"));
+    }
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|_| is_plain);
+    port.ok_or_else(|| format!("'{text}' is no port: it is a number from 0 to 65535"))
 }

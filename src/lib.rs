@@ -8,7 +8,7 @@
 //!    ping.
 //! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
 //! 5. [`client`]: the other side of the wire, on the same parts.
-//! 6. [`listen`], [`limits`], [`address`], [`cli`]: what is done once, before the loop.
+//! 6. [`listen`], [`limits`], [`address`], [`signals`], [`cli`]: what is done once, before the loop.
 //! 7. [`logging`] and [`outlet`]: what is said, and how it is written without waiting.
 //!
 //! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks
@@ -26,4 +26,6 @@ pub mod outlet;
 pub mod protocol;
 pub mod reactor;
 pub mod server;
+pub mod signals;
+mod start_error;
 pub mod state;

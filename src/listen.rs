@@ -1,16 +1,16 @@
 //! Opening the server's sockets, before the loop starts.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use log::warn;
+use log::{debug, warn};
 use mio::net::TcpListener;
 
 use crate::address::Address;
 use crate::reactor::batch_udp::BatchUdp;
 use crate::reactor::bind::{self, BindOptions};
 use crate::reactor::kernel::Datagrams;
+pub use crate::start_error::StartError;
 
 /// How many ports are tried for port 0: the one that is free for TCP may be taken for UDP.
 const FREE_PORT_TRIES: usize = 16;
@@ -44,6 +44,18 @@ impl Sockets {
         self.listeners.is_empty() && self.datagrams.is_empty()
     }
 
+    fn append(&mut self, mut more: Self) {
+        self.listeners.append(&mut more.listeners);
+        self.datagrams.append(&mut more.datagrams);
+    }
+
+    /// The address of a socket of either kind that has what `at` asks for.
+    fn overlapping(&self, at: SocketAddr) -> Option<SocketAddr> {
+        let listeners = self.listeners.iter().map(|(_, at)| *at);
+        let mut all = listeners.chain(self.datagrams.iter().map(|(_, at)| *at));
+        all.find(|taken| overlap(*taken, at))
+    }
+
     /// Each socket as a URL.
     pub fn urls(&self) -> impl Iterator<Item = String> {
         let tcp = self.listeners.iter().map(|(_, at)| format!("tcp://{at}"));
@@ -52,42 +64,11 @@ impl Sockets {
     }
 }
 
-/// Why the server could not start: what, and what to do about it.
-#[derive(Debug)]
-pub struct StartError(String);
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StartError {
-    fn unknown_host(address: &Address, error: &io::Error) -> Self {
-        Self(format!(
-            "cannot look up {address}: {error}; check the name, or give an IP address with --listen"
-        ))
-    }
-
-    /// What could not be done, and the system's reason.
-    #[must_use]
-    pub fn new(what: &str, error: &io::Error) -> Self {
-        let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "; stop the program that has it, choose another port with --listen, \
-                 or share it with --reuse-port"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "; ports below 1024 are for root or CAP_NET_BIND_SERVICE: \
-                 choose another with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "; this host has no such address: choose another with --listen"
-            }
-            _ => "",
-        };
-        Self(format!("{what}: {error}{advice}"))
-    }
+/// A socket that could not be opened.
+struct NotOpened {
+    url: String,
+    at: SocketAddr,
+    error: io::Error,
 }
 
 /// Opens every socket.
@@ -95,32 +76,73 @@ impl StartError {
 /// # Errors
 /// A name that is not known, or an address that cannot be had.
 pub fn open(listen: &Listen) -> Result<Sockets, StartError> {
-    let mut sockets = Sockets::default();
+    let mut served: Vec<(&Address, Sockets)> = Vec::new();
     for address in &listen.addresses {
-        let mut opened = open_address(listen, address)?;
-        sockets.listeners.append(&mut opened.listeners);
-        sockets.datagrams.append(&mut opened.datagrams);
+        let opened = open_address(listen, address, &served)?;
+        served.push((address, opened));
+    }
+    let mut sockets = Sockets::default();
+    for (_, opened) in served {
+        sockets.append(opened);
     }
     Ok(sockets)
 }
 
-fn open_address(listen: &Listen, address: &Address) -> Result<Sockets, StartError> {
+fn open_address(
+    listen: &Listen,
+    address: &Address,
+    served: &[(&Address, Sockets)],
+) -> Result<Sockets, StartError> {
     let candidates =
-        candidates(address).map_err(|error| StartError::unknown_host(address, &error))?;
+        candidates(address).map_err(|error| StartError::no_such_host(address, &error))?;
     let mut tries = 0;
     loop {
         tries += 1;
         match open_candidates(listen, address, &candidates) {
-            Err((_, error))
-                if error.kind() == io::ErrorKind::AddrInUse
+            Err(failure)
+                if failure.error.kind() == io::ErrorKind::AddrInUse
                     && address.port == 0
                     && tries < FREE_PORT_TRIES => {}
-            Err((url, error)) => {
-                return Err(StartError::new(&format!("cannot listen on {url}"), &error));
-            }
+            Err(failure) => return Err(explain(listen, address, served, &failure)),
             Ok(sockets) => return Ok(sockets),
         }
     }
+}
+
+/// Where an address is in use, it may be this very command line that uses it.
+fn explain(
+    listen: &Listen,
+    address: &Address,
+    served: &[(&Address, Sockets)],
+    NotOpened { url, at, error }: &NotOpened,
+) -> StartError {
+    let taken = served.iter().find_map(|(other, sockets)| {
+        let taken = sockets.overlapping(*at)?;
+        (error.kind() == io::ErrorKind::AddrInUse).then_some((other, taken))
+    });
+    let Some((other, taken)) = taken else {
+        return StartError::not_opened(url, *at, error, listen.reuse_port);
+    };
+    let why = if *other == address {
+        format!("--listen {address} is given twice: once is enough")
+    } else if taken.ip() == at.ip() {
+        format!("--listen {other} is the same address: leave one of the two out")
+    } else if taken.ip().is_unspecified() {
+        format!("--listen {other} includes it: leave --listen {address} out")
+    } else {
+        format!("it includes --listen {other}: leave that out")
+    };
+    StartError::told(format!("cannot listen on {url}: {why}"))
+}
+
+/// Whether two sockets cannot be bound beside each other: one port, and one address or a wildcard
+/// that has it in it. `[::]` has all of IPv4 too, if it could be told to.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let has = |wildcard: IpAddr, ip: IpAddr| {
+        wildcard.is_unspecified() && (wildcard.is_ipv6() || ip.is_ipv4())
+    };
+    one.port() == other.port()
+        && (one == other || has(one.ip(), other.ip()) || has(other.ip(), one.ip()))
 }
 
 /// The addresses to bind. Nothing but a port stands for the IPv6 wildcard, which takes IPv4 traffic
@@ -143,69 +165,81 @@ fn open_candidates(
     listen: &Listen,
     address: &Address,
     candidates: &[SocketAddr],
-) -> Result<Sockets, (String, io::Error)> {
+) -> Result<Sockets, NotOpened> {
     let mut sockets = Sockets::default();
-    let mut missing = None;
+    let mut missing = Vec::new();
     let mut port = address.port;
     for candidate in candidates {
         let mut at = *candidate;
         at.set_port(port);
-        match open_both(listen, at, &mut sockets) {
-            Ok(bound) => port = bound.port(),
-            Err((url, error)) if is_missing(&error) => missing = Some((url, error)),
+        match open_both(listen, at) {
+            Ok((bound, opened)) => {
+                port = bound.port();
+                sockets.append(opened);
+            }
+            // Served already: a name for both a wildcard and an address, or an IPv6 wildcard that
+            // could not be asked whether it takes IPv4 traffic too.
+            Err(failure)
+                if failure.error.kind() == io::ErrorKind::AddrInUse
+                    && sockets.overlapping(failure.at).is_some() => {}
+            Err(failure) if is_missing(&failure.error) => missing.push(failure),
             Err(failure) => return Err(failure),
         }
-        // The IPv4 wildcard is for where the IPv6 one is missing.
-        if address.host.is_none() && !sockets.is_empty() {
-            return Ok(sockets);
+        // The IPv4 wildcard is for where the IPv6 one is missing, or takes IPv6 alone.
+        if address.host.is_none() && !sockets.is_empty() && bind::has_dual_stack() {
+            break;
         }
     }
-    match missing {
-        Some(failure) if sockets.is_empty() => Err(failure),
-        Some((url, error)) => {
-            warn!("not listening on {url}: {error}");
-            Ok(sockets)
-        }
-        None => Ok(sockets),
+    if sockets.is_empty()
+        && let Some(failure) = missing.pop()
+    {
+        return Err(failure);
     }
+    for NotOpened { url, error, .. } in missing {
+        match address.host {
+            Some(_) => warn!("not listening on {url}: {error}"),
+            None => debug!("not listening on {url}: {error}"),
+        }
+    }
+    Ok(sockets)
 }
 
-/// This host has no such address, or no such protocol at all.
+/// This host has no such address, or no such protocol, or does not let this process have it: a
+/// policy that refuses IPv6 does so by EACCES or EPERM.
 fn is_missing(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrNotAvailable
-        || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::AFNOSUPPORT)
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied
+    ) || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::AFNOSUPPORT)
 }
 
-fn open_both(
-    listen: &Listen,
-    mut at: SocketAddr,
-    sockets: &mut Sockets,
-) -> Result<SocketAddr, (String, io::Error)> {
+/// Opens what is asked for at one address: all of it, or nothing.
+fn open_both(listen: &Listen, mut at: SocketAddr) -> Result<(SocketAddr, Sockets), NotOpened> {
+    let mut sockets = Sockets::default();
+    let has_ipv4_of_its_own = listen
+        .addresses
+        .iter()
+        .any(|other| takes_ipv4_wildcard(other, at.port()));
     let options = BindOptions {
-        dual_stack: !listen
-            .addresses
-            .iter()
-            .any(|other| takes_ipv4_wildcard(other, at.port())),
+        dual_stack: !has_ipv4_of_its_own,
         reuse_port: listen.reuse_port,
         backlog: listen.backlog,
     };
+    let not_opened = |transport: &str, at| {
+        let url = format!("{transport}://{at}");
+        move |error| NotOpened { url, at, error }
+    };
     if listen.tcp {
-        let listener =
-            bind::tcp_listener(at, options).map_err(|error| (format!("tcp://{at}"), error))?;
-        at = listener
-            .local_addr()
-            .map_err(|error| (format!("tcp://{at}"), error))?;
+        let listener = bind::tcp_listener(at, options).map_err(not_opened("tcp", at))?;
+        at = listener.local_addr().map_err(not_opened("tcp", at))?;
         sockets.listeners.push((listener, at));
     }
     if listen.udp {
-        let datagrams =
-            bind::datagrams(at, options).map_err(|error| (format!("udp://{at}"), error))?;
-        at = datagrams
-            .local_addr()
-            .map_err(|error| (format!("udp://{at}"), error))?;
+        let datagrams = bind::datagrams(at, options).map_err(not_opened("udp", at))?;
+        at = datagrams.local_addr().map_err(not_opened("udp", at))?;
         sockets.datagrams.push((datagrams, at));
     }
-    Ok(at)
+    Ok((at, sockets))
 }
 
 /// `--listen 0.0.0.0:PORT` beside `--listen [::]:PORT` has the IPv4 traffic for itself.

@@ -1,6 +1,7 @@
 //! The program: arguments, log, one call, exit code.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::process::ExitCode;
 
 use log::{info, warn};
@@ -10,24 +11,31 @@ use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
 #[cfg(feature = "load")]
 use pingpong::client::load::session;
-use pingpong::listen::{self, StartError};
+use pingpong::listen::{self, Sockets, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::server::{Config, Exit, Server};
-use pingpong::{client, limits, logging, outlet};
+use pingpong::{client, limits, logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
 /// The command line was wrong.
 const USAGE: u8 = 2;
 
+/// What a server has open beside its sockets: the poll, two for the signals, a terminal of its own
+/// for the log.
+const OWN_DESCRIPTORS: usize = 4;
+
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
-        Ok(Command::Ping(options)) => ExitCode::from(client::ping::run::run(&options)),
+        Ok(Command::Ping(options)) => match signals::prepare_client() {
+            Ok(()) => ExitCode::from(client::ping::run::run(&options)),
+            Err(error) => fail(USAGE, &format!("cannot handle signals: {error}")),
+        },
         Ok(Command::Serve(options)) => serve(&options),
         #[cfg(feature = "load")]
         Ok(Command::Load(options)) => load(&options),
-        Err(wrong) => fail(USAGE, &format!("{wrong}\nTry 'pingpong --help'.")),
+        Err(wrong) => fail(USAGE, &format!("{wrong}\nTry '{}'.", wrong.help())),
     }
 }
 
@@ -40,12 +48,20 @@ fn fail(code: u8, what: &str) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     match outlet::print(text) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(FAILURE, &format!("cannot write the output: {error}")),
+        // Who closed the pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(FAILURE),
+        Err(error) => fail(
+            FAILURE,
+            &format!("cannot write to standard output: {error}"),
+        ),
     }
 }
 
 #[cfg(feature = "load")]
 fn load(options: &LoadOptions) -> ExitCode {
+    if let Err(error) = signals::prepare_client() {
+        return fail(FAILURE, &format!("cannot handle signals: {error}"));
+    }
     let report = match session::run(options) {
         Ok(report) => report,
         Err(failure) => {
@@ -86,21 +102,20 @@ fn serve(options: &ServeOptions) -> ExitCode {
 }
 
 fn try_serve(options: &ServeOptions) -> Result<Exit, StartError> {
+    signals::prepare_server().map_err(|error| StartError::new("cannot handle signals", &error))?;
+    // Before the sockets are opened: they count, too.
+    let _ = limits::raised_nofile();
     let sockets = listen::open(&options.listen)?;
-    let room = limits::connections_within_nofile(sockets.listeners.len() + sockets.datagrams.len());
-    if let Some(asked) = options.max_connections.filter(|asked| *asked > room) {
-        warn!("there are descriptors for {room} connections only, not for {asked}: see ulimit -n");
-    }
+    let urls: Vec<_> = sockets.urls().collect();
+    let kernel = Os::new().map_err(|error| StartError::new("cannot wait for events", &error))?;
     let config = Config {
-        max_connections: options.max_connections.unwrap_or(room),
+        max_connections: max_connections(options, &sockets)?,
         rules: options.rules,
         idle_timeout: options.idle_timeout,
         drain_timeout: options.drain_timeout,
         other_rate_per_s: options.other_rate_per_s,
         busy_poll: options.busy_poll,
     };
-    let urls: Vec<_> = sockets.urls().collect();
-    let kernel = Os::new().map_err(|error| StartError::new("cannot wait for events", &error))?;
     let listeners = sockets
         .listeners
         .into_iter()
@@ -114,4 +129,26 @@ fn try_serve(options: &ServeOptions) -> Result<Exit, StartError> {
     server
         .run()
         .map_err(|error| StartError::new("cannot wait for events", &error))
+}
+
+/// How many connections are taken at once, now that everything else is open.
+fn max_connections(options: &ServeOptions, sockets: &Sockets) -> Result<usize, StartError> {
+    let descriptors = limits::raised_nofile();
+    let mut others = limits::FOR_A_MOMENT;
+    if descriptors.open.is_none() {
+        others += OWN_DESCRIPTORS + sockets.listeners.len() + sockets.datagrams.len();
+    }
+    let room = descriptors.room_beside(others);
+    if room == 0 && !sockets.listeners.is_empty() {
+        return Err(StartError::told(format!(
+            "cannot accept even one connection: that takes {} descriptors, and {} are allowed; \
+             raise the limit with ulimit -n, or LimitNOFILE= in a systemd unit",
+            descriptors.taken_with(others) + 1,
+            descriptors.limit
+        )));
+    }
+    if let Some(asked) = options.max_connections.filter(|asked| *asked > room) {
+        warn!("there are descriptors for {room} connections only, not for {asked}: see ulimit -n");
+    }
+    Ok(options.max_connections.unwrap_or(room))
 }

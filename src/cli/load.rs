@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lexopt::Arg;
 
-use super::value::{bytes, duration, number, value};
-use super::{Command, UsageError, unknown_option};
+use super::value::{bytes, duration, number, size, value};
+use super::{Command, UsageError, VERSION, unknown_option};
 use crate::client::load::flow::DEPARTURE_MAX_BYTES;
 use crate::client::load::script::{LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script};
 use crate::client::load::search::{Promise, RATE_MAX_PER_S};
@@ -74,8 +74,8 @@ pingpong load loads a server, checks every reply and measures latency.
 
 Usage: pingpong load [options] TARGET
 
-TARGET is HOST, HOST:PORT, :PORT, PORT or [v6]:PORT. Without a port it is 8888,
-without a host localhost.
+TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT.
+Without a port it is 8888, without a host localhost.
 
 How much:
   -c N                  connections; over UDP sockets                       [50]
@@ -102,11 +102,13 @@ Output:
       --json            one JSON object
       --hdr FILE        write the percentile distribution (.hgrm)
   -h, --help            this text
+  -V, --version         the version
 
-DUR is a number with us, ms, s, m or h; a bare number is seconds.
+DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
+number is seconds. N of -s may end in k or M (1024).
 TEXT may contain \\r, \\n, \\t, \\0, \\\\ and \\xNN.
 SIGINT ends the run early, with its report; a second one does not wait for
-replies.
+replies. SIGQUIT (^\\) shows the figures so far, on standard error.
 
 Try it:
   pingpong load -c 100 -p 16 -d 5s localhost
@@ -117,7 +119,7 @@ Exit status: 0 every reply was right; 1 one was wrong or (TCP) lost, none came,
 or a connection failed; 2 wrong command line.
 ";
 
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 17] = [
     "-c",
     "-p",
     "-s",
@@ -134,6 +136,7 @@ const OPTIONS: [&str; 16] = [
     "--json",
     "--hdr",
     "--help",
+    "--version",
 ];
 
 /// What was given, before it is known whether it goes together.
@@ -169,14 +172,17 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Arg::Short('p') => given.pipeline = Some(number(&mut parser, "-p", 1..=PIPELINE_MAX)?),
             Arg::Short('s') => {
                 let bounds = PING_MIN_BYTES..=MESSAGE_MAX_BYTES;
-                given.size = Some(number(&mut parser, "-s", bounds)?);
+                given.size = Some(size(&mut parser, "-s", bounds)?);
             }
             Arg::Short('d') => given.duration = Some(positive(&mut parser, "-d")?),
             Arg::Long("warmup") => given.warmup = duration(&mut parser, "--warmup")?,
             Arg::Long("rate") => {
                 given.rate_per_s = Some(number(&mut parser, "--rate", 1..=RATE_MAX_PER_S)?);
             }
-            Arg::Long("find-max") => given.find_max = Some(value(&mut parser, "--find-max")?),
+            Arg::Long("find-max") => {
+                let takes = "a percentile and a latency, such as p99=1ms";
+                given.find_max = Some(value(&mut parser, "--find-max", takes)?);
+            }
             Arg::Long("timeout") => given.timeout = Some(positive(&mut parser, "--timeout")?),
             Arg::Long("tcp") => given.tcp = true,
             Arg::Long("udp") => given.udp = true,
@@ -188,10 +194,15 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Arg::Long("json") => given.json = true,
             Arg::Long("hdr") => given.hdr = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.into())),
+            Arg::Short('V') | Arg::Long("version") => {
+                return Ok(Command::Print(VERSION.into()));
+            }
             Arg::Value(text) if given.target.is_none() => given.target = Some(target(&text)?),
             Arg::Value(text) => {
                 let text = text.to_string_lossy();
-                return Err(UsageError(format!("{text}: there is a target already")));
+                return Err(UsageError::new(format!(
+                    "{text}: there is a target already"
+                )));
             }
             other => return Err(unknown_option(&other, &OPTIONS)),
         }
@@ -202,18 +213,20 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
 fn target(text: &std::ffi::OsStr) -> Result<Target, UsageError> {
     let text = text.to_string_lossy();
     text.parse()
-        .map_err(|error| UsageError(format!("{text}: {error}")))
+        .map_err(|error| UsageError::new(format!("{text}: {error}")))
 }
 
 fn positive(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, UsageError> {
     match duration(parser, option)? {
-        Duration::ZERO => Err(UsageError(format!("{option} must be longer than nothing"))),
+        Duration::ZERO => Err(UsageError::new(format!(
+            "{option} must be longer than nothing"
+        ))),
         duration => Ok(duration),
     }
 }
 
 fn together(given: Given) -> Result<LoadOptions, UsageError> {
-    let wrong = |what: &str| Err(UsageError(what.into()));
+    let wrong = |what: &str| Err(UsageError::new(what));
     if given.tcp && given.udp {
         return wrong("--tcp and --udp: a run has one of them");
     }
@@ -226,7 +239,7 @@ fn together(given: Given) -> Result<LoadOptions, UsageError> {
     let connections = given.connections.unwrap_or(CONNECTIONS);
     let pipeline = given.pipeline.unwrap_or(PIPELINE);
     if connections * pipeline > WAITING_MAX {
-        return Err(UsageError(format!(
+        return Err(UsageError::new(format!(
             "-c {connections} -p {pipeline}: at most {WAITING_MAX} requests may wait in all"
         )));
     }
@@ -252,7 +265,7 @@ fn together(given: Given) -> Result<LoadOptions, UsageError> {
 }
 
 fn script(given: &Given) -> Result<Script, UsageError> {
-    let wrong = |what: String| Err(UsageError(what));
+    let wrong = |what: String| Err(UsageError::new(what));
     match (&given.send, &given.expect) {
         (Some(_), Some(_)) if given.udp => wrong(
             "--send is for TCP: over UDP each datagram needs the number that pings carry".into(),

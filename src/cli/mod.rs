@@ -31,19 +31,48 @@ pub enum Command {
     Print(String),
 }
 
-/// A wrong command line: what is wrong, in one line.
+/// A wrong command line: what is wrong, in one line, and whose help says more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageError(pub String);
+pub struct UsageError {
+    what: String,
+    command: Option<&'static str>,
+}
+
+impl UsageError {
+    /// What is wrong.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            command: None,
+        }
+    }
+
+    fn in_command(self, command: &'static str) -> Self {
+        Self {
+            command: Some(command),
+            ..self
+        }
+    }
+
+    /// The command that prints the help which belongs to it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        self.command.map_or_else(
+            || "pingpong --help".into(),
+            |command| format!("pingpong {command} --help"),
+        )
+    }
+}
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 
 impl From<lexopt::Error> for UsageError {
     fn from(error: lexopt::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
@@ -77,6 +106,7 @@ Commands:
 ",
     with_load!("  load           load a server, check every reply, measure latency\n"),
     "  help COMMAND   the options of a command, as COMMAND --help
+  version        the version
 
 Options:
   -h, --help     this text
@@ -98,21 +128,22 @@ pub const VERSION: &str = concat!("pingpong ", env!("CARGO_PKG_VERSION"), "\n");
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = lexopt::Parser::from_args(args);
     match parser.next()? {
-        None => Err(UsageError("a command is missing, such as serve".into())),
+        None => Err(UsageError::new("a command is missing, such as serve")),
         Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Print(HELP.into())),
         Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
         Some(Arg::Value(command)) => match command.to_str() {
-            Some("serve") => serve::parse(parser),
-            Some("ping") => ping::parse(parser),
+            Some("serve") => serve::parse(parser).map_err(|wrong| wrong.in_command("serve")),
+            Some("ping") => ping::parse(parser).map_err(|wrong| wrong.in_command("ping")),
             #[cfg(feature = "load")]
-            Some("load") => load::parse(parser),
+            Some("load") => load::parse(parser).map_err(|wrong| wrong.in_command("load")),
             #[cfg(not(feature = "load"))]
-            Some("load") => Err(UsageError("this build has no load client".into())),
+            Some("load") => Err(UsageError::new("this build has no load client")),
             Some("help") => help(parser),
+            Some("version") => Ok(Command::Print(VERSION.into())),
             _ => Err(unknown(
                 "command",
                 &command.to_string_lossy(),
-                &["serve", "ping", "load", "help"],
+                &["serve", "ping", "load", "help", "version"],
             )),
         },
         Some(option) => Err(unknown_option(&option, &["--help", "--version"])),
@@ -126,7 +157,9 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
         #[cfg(feature = "load")]
         Some(Arg::Value(command)) if command == "load" => Ok(Command::Print(load::HELP.into())),
         Some(Arg::Value(command)) if command == "ping" => Ok(Command::Print(ping::HELP.into())),
-        Some(other) => Err(UsageError(format!(
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Print(HELP.into())),
+        Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
+        Some(other) => Err(UsageError::new(format!(
             "there is no help on {}",
             written(&other)
         ))),
@@ -161,7 +194,7 @@ fn unknown(what: &str, given: &str, known: &[&str]) -> UsageError {
         .filter(|(typos, candidate)| *typos <= TYPOS_MAX && typos * 2 < candidate.len())
         .min();
     let hint = likely.map_or_else(String::new, |(_, meant)| format!("; did you mean {meant}?"));
-    UsageError(format!("there is no {what} {given}{hint}"))
+    UsageError::new(format!("there is no {what} {given}{hint}"))
 }
 
 /// How much to log, as the flags `-v`, `-vv` and `-q` say; `None` where none was given.

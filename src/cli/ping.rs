@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lexopt::Arg;
 
-use super::value::{duration, number};
-use super::{Command, UsageError, unknown_option};
+use super::value::{duration, number, size};
+use super::{Command, UsageError, VERSION, unknown_option};
 use crate::client::message::PAYLOAD_MAX_BYTES;
 use crate::client::ping::Config;
 use crate::client::target::{Family, Target};
@@ -40,8 +40,8 @@ pingpong ping sends pings, over TCP or UDP, and shows what becomes of each.
 
 Usage: pingpong ping [options] TARGET
 
-TARGET is HOST, HOST:PORT, :PORT, PORT or [v6]:PORT; without a host it is
-localhost, without a port 8888.
+TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT; without a host
+it is localhost, without a port 8888.
 
 How:
       --tcp          over a connection (the default); one that fails is opened anew
@@ -63,8 +63,10 @@ What to show:
   -q                 only the summary
       --json         a JSON object a line, the summary being the last
   -h, --help         this text
+  -V, --version      the version
 
-Times are numbers with us, ms, s, m or h; a bare number is seconds.
+Times are numbers with us, ms, s, m, h or d, also several as in 1m30s; a bare number is
+seconds. BYTES may end in k or M (1024).
 
 Signals:
   SIGQUIT (^\\)       show the figures so far, on standard error
@@ -74,7 +76,7 @@ Signals:
 Exit status: 0 a reply came, 1 none came, 2 anything else.
 ";
 
-const OPTIONS: [&str; 15] = [
+const OPTIONS: [&str; 16] = [
     "--tcp",
     "--udp",
     "--rotate-port",
@@ -90,6 +92,7 @@ const OPTIONS: [&str; 15] = [
     "-q",
     "--json",
     "--help",
+    "--version",
 ];
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -110,7 +113,7 @@ impl Given {
     fn take_family(&mut self, family: Family) -> Result<(), UsageError> {
         let before = std::mem::replace(&mut self.family, family);
         if before != Family::Any && before != family {
-            return Err(UsageError("-4 and -6 together leave no address".into()));
+            return Err(UsageError::new("-4 and -6 together leave no address"));
         }
         Ok(())
     }
@@ -141,7 +144,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Arg::Short('4') => given.take_family(Family::V4)?,
             Arg::Short('6') => given.take_family(Family::V6)?,
             Arg::Short('s') => {
-                config.payload_bytes = number(&mut parser, "-s", 0..=PAYLOAD_MAX_BYTES)?;
+                config.payload_bytes = size(&mut parser, "-s", 0..=PAYLOAD_MAX_BYTES)?;
             }
             Arg::Short('c') => config.count = Some(number(&mut parser, "-c", 1..=u64::MAX)?),
             Arg::Short('i') => given.interval = Some(duration(&mut parser, "-i")?),
@@ -152,6 +155,9 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Arg::Short('q') => quiet = true,
             Arg::Long("json") => json = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.into())),
+            Arg::Short('V') | Arg::Long("version") => {
+                return Ok(Command::Print(VERSION.into()));
+            }
             Arg::Value(text) => given.targets.push(target(&text)?),
             other => return Err(unknown_option(&other, &OPTIONS)),
         }
@@ -174,14 +180,14 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
 fn target(text: &OsStr) -> Result<Target, UsageError> {
     let text = text.to_string_lossy();
     text.parse()
-        .map_err(|error| UsageError(format!("{text}: {error}")))
+        .map_err(|error| UsageError::new(format!("{text}: {error}")))
 }
 
 fn only(mut targets: Vec<Target>) -> Result<Target, UsageError> {
     match (targets.pop(), targets.is_empty()) {
         (Some(target), true) => Ok(target),
-        (Some(_), false) => Err(UsageError("one TARGET is enough".into())),
-        (None, _) => Err(UsageError("a TARGET is missing: whom to ping?".into())),
+        (Some(_), false) => Err(UsageError::new("one TARGET is enough")),
+        (None, _) => Err(UsageError::new("a TARGET is missing: whom to ping?")),
     }
 }
 

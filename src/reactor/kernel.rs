@@ -75,8 +75,13 @@ impl From<Flags> for Readiness {
 pub enum Signal {
     /// SIGTERM or SIGINT: stop.
     Stop,
+    /// SIGHUP to a server on a terminal, which has gone: stop. Both the shell and the kernel tell
+    /// of that, so a second one asks for nothing more.
+    HangUp,
     /// SIGUSR1 to a server, SIGQUIT to a client: tell the figures so far.
     Report,
+    /// One that has no meaning here, and must not end the process: its name.
+    Unused(&'static str),
 }
 
 /// A kernel: time, events, signals.

@@ -1,7 +1,7 @@
 //! The real kernel: mio's poll and its sockets, signal-hook's signals.
 
 use std::ffi::c_int;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -14,13 +14,14 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use signal_hook::consts::signal::{SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
 use super::attempt::{is_interrupted, still_connecting};
 use super::batch_udp::BatchUdp;
 use super::bind::{self, BindOptions};
 use super::kernel::{Flags, Kernel, Listener, Readiness, Signal, Stream, Token};
+use crate::signals::is_hang_up_ignored;
 
 /// How many events one wait fetches at most; the rest come with the next.
 const EVENTS_PER_WAIT: usize = 1024;
@@ -36,6 +37,9 @@ pub struct Os {
     poll: Poll,
     events: Events,
     signals: Signals,
+    /// What SIGHUP means: standard error was a terminal at the start. One that has gone is none
+    /// any more.
+    hang_up: Signal,
     /// An event said that signals came; they have not all been told yet.
     signalled: bool,
     /// A server never waits for room to send: its replies are not queued.
@@ -45,13 +49,20 @@ pub struct Os {
 }
 
 impl Os {
-    /// Opens the poll, and takes over a server's signals: SIGTERM, SIGINT and SIGUSR1. SIGQUIT
-    /// stays what it is: the way to a core dump of one that hangs.
+    /// Opens the poll, and takes over a server's signals: SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and,
+    /// unless it was ignored, SIGHUP. SIGQUIT stays what it is: the way to a core dump of one that
+    /// hangs.
     ///
     /// # Errors
     /// `epoll_create1(2)`, `socketpair(2)` or `sigaction(2)` failed.
     pub fn new() -> io::Result<Self> {
-        Self::with_signals([SIGTERM, SIGINT, SIGUSR1])
+        let always = [SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP];
+        let but_hang_up = always.iter().filter(|signal| **signal != SIGHUP);
+        if is_hang_up_ignored() {
+            Self::with_signals(but_hang_up)
+        } else {
+            Self::with_signals(&always)
+        }
     }
 
     /// Opens the poll, and takes over a client's signals: SIGTERM, SIGINT and, as ping(8) does,
@@ -60,10 +71,10 @@ impl Os {
     /// # Errors
     /// As for [`Os::new`].
     pub fn for_client() -> io::Result<Self> {
-        Self::with_signals([SIGTERM, SIGINT, SIGQUIT])
+        Self::with_signals(&[SIGTERM, SIGINT, SIGQUIT])
     }
 
-    fn with_signals(taken_over: [c_int; 3]) -> io::Result<Self> {
+    fn with_signals<'a>(taken_over: impl IntoIterator<Item = &'a c_int>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut signals = Signals::new(taken_over)?;
         poll.registry()
@@ -72,6 +83,11 @@ impl Os {
             poll,
             events: Events::with_capacity(EVENTS_PER_WAIT),
             signals,
+            hang_up: if io::stderr().is_terminal() {
+                Signal::HangUp
+            } else {
+                Signal::Unused("SIGHUP")
+            },
             signalled: false,
             timer: None,
             datagram_interest: Interest::READABLE,
@@ -91,16 +107,15 @@ impl Os {
     /// for each sleep.
     ///
     /// # Errors
-    /// As [`Os::new`], and `timerfd_create(2)`.
-    pub fn with_fine_timer() -> io::Result<Self> {
-        let mut os = Self::new()?;
+    /// As timerfd_create(2) and epoll_ctl(2).
+    pub fn with_fine_timer(mut self) -> io::Result<Self> {
         let timer = timerfd_create(
             TimerfdClockId::Monotonic,
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )?;
-        os.register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
-        os.timer = Some(timer);
-        Ok(os)
+        self.register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
+        self.timer = Some(timer);
+        Ok(self)
     }
 
     /// Has the timer end a sleep. Each time that it goes off is an edge of its own, so nobody has
@@ -205,6 +220,8 @@ impl Kernel for Os {
         let signal = self.signals.pending().find_map(|number| match number {
             SIGTERM | SIGINT => Some(Signal::Stop),
             SIGUSR1 | SIGQUIT => Some(Signal::Report),
+            SIGHUP => Some(self.hang_up),
+            SIGUSR2 => Some(Signal::Unused("SIGUSR2")),
             _ => None,
         });
         self.signalled = signal.is_some();

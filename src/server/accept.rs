@@ -124,3 +124,30 @@ impl<L: Listener> Acceptor<L> {
         }
     }
 }
+
+/// Tells the log when all connections that may be are there, and when that is over: once each,
+/// however many come and go meanwhile.
+#[derive(Debug, Default)]
+pub struct Fullness {
+    is_full: bool,
+}
+
+impl Fullness {
+    /// It is over when this part of the connections has gone, and one at least: a server that goes
+    /// on at its limit is full all the time.
+    const PART_GONE: usize = 16;
+
+    /// Takes note of how many there are, of how many there may be, and tells of a change: whether
+    /// it is full now.
+    pub fn note(&mut self, connections: usize, max: usize) -> Option<bool> {
+        if !self.is_full && connections >= max {
+            warn!("full: {connections} connections; further ones wait in the backlog");
+        } else if self.is_full && connections < max - max / Self::PART_GONE {
+            info!("no longer full: {connections} connections of {max}");
+        } else {
+            return None;
+        }
+        self.is_full = !self.is_full;
+        Some(self.is_full)
+    }
+}

@@ -27,7 +27,7 @@ use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Signal};
 use crate::reactor::outage::Outage;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
-use accept::Acceptor;
+use accept::{Acceptor, Fullness};
 pub use config::{Config, LINGER_TIMEOUT, PHASE_MAX, Sizes};
 use connection::{Bench, Connection};
 use counters::{AcceptError, CloseReason, Counters};
@@ -66,6 +66,7 @@ pub struct Server<K: Kernel> {
     /// The kernel would not watch a connection.
     register_outage: Outage,
     drain: Option<Drain>,
+    fullness: Fullness,
     /// The time: read when a turn begins, and again after each piece of work, as that is when the
     /// deadlines begin that it sets.
     now: Instant,
@@ -128,6 +129,7 @@ impl<K: Kernel> Server<K> {
             datagram_bench,
             register_outage: Outage::default(),
             drain: None,
+            fullness: Fullness::default(),
             now,
             worked_at: now,
             config,
@@ -166,7 +168,18 @@ impl<K: Kernel> Server<K> {
         self.serve_connections();
         self.expire();
         self.keep_drain_deadlines();
+        self.note_fullness();
         Ok(self.is_drained().then_some(Exit::Drained))
+    }
+
+    /// Who waits in the backlog takes the place of who has just gone, in the next turn: until then
+    /// nothing has changed.
+    fn note_fullness(&mut self) {
+        let is_awaited = self.acceptors.iter().any(Acceptor::is_ready);
+        if self.drain.is_none() && !(is_awaited && self.has_room()) {
+            let max = self.config.max_connections;
+            self.fullness.note(self.connections.len(), max);
+        }
     }
 
     /// What has happened so far.
@@ -254,6 +267,9 @@ impl<K: Kernel> Server<K> {
                 Signal::Stop if was_draining => return Some(Exit::Aborted),
                 Signal::Stop if self.drain.is_some() => {}
                 Signal::Stop => self.begin_drain(),
+                Signal::HangUp if self.drain.is_some() => {}
+                Signal::HangUp => self.begin_drain(),
+                Signal::Unused(name) => info!("{name}: nothing to do"),
             }
         }
         None

@@ -111,6 +111,8 @@ pub struct Load<K: Kernel, L> {
     wake_at: Option<Nanos>,
     /// How many signals asked to stop.
     stops: u32,
+    /// A signal asked for the figures so far.
+    is_asked: bool,
 }
 
 impl<K: Kernel, L: Lane<K>> Load<K, L> {
@@ -142,6 +144,7 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
             now,
             wake_at: None,
             stops: 0,
+            is_asked: false,
             plan,
         })
     }
@@ -183,6 +186,9 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
             if !is_counting && now >= begins {
                 is_counting = true;
                 watch.begin();
+            }
+            if std::mem::take(&mut self.is_asked) {
+                watch.tell_so_far(&self.bench.figures, now, begins);
             }
             let next = if is_counting { ends } else { begins };
             let tick = watch.tick(&self.bench.figures, now, (begins, ends));

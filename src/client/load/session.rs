@@ -22,6 +22,10 @@ use crate::outlet::Outlet;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::os::Os;
 
+/// Descriptors that a run opens beside its connections: the poll, two for the signals, the timer,
+/// the scheduler's figures, the file of `--hdr`.
+const OWN_DESCRIPTORS: usize = 6;
+
 /// A step of a search lasts so many times less than the run.
 const STEPS_PER_RUN: u32 = 10;
 /// And each begins with so many times less than that, which does not count.
@@ -41,7 +45,7 @@ pub fn run(options: &LoadOptions) -> Result<Report, String> {
         .target
         .resolve(Family::Any)
         .map_err(|error| format!("{}: {error}", options.target))?;
-    let room = limits::connections_within_nofile(0);
+    let room = limits::raised_nofile().room_beside(OWN_DESCRIPTORS);
     if options.connections > room {
         return Err(format!(
             "{} connections, but the limit on open files leaves room for {room}: see ulimit -n",
@@ -72,9 +76,10 @@ fn measure<L: Lane<Os>>(options: &LoadOptions, addresses: Vec<SocketAddr>) -> io
         Some(_) => Some(RATE_MAX_PER_S),
         None => options.rate_per_s,
     };
+    let kernel = Os::for_client()?.telling_room();
     let kernel = match rate_max_per_s {
-        Some(_) => Os::with_fine_timer()?.telling_room(),
-        None => Os::new()?.telling_room(),
+        Some(_) => kernel.with_fine_timer()?,
+        None => kernel,
     };
     let plan = Plan {
         script: options.script.clone(),

@@ -42,6 +42,7 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
         self.now = self.kernel.now();
         while let Some(signal) = self.kernel.next_signal() {
             self.stops += u32::from(signal == Signal::Stop);
+            self.is_asked |= signal == Signal::Report;
         }
         self.call_due();
         self.serve_lanes();

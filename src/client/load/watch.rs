@@ -2,7 +2,7 @@
 //! itself costs.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Stderr};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::figures::Figures;
+use super::report::time;
 use super::schedule::{Nanos, SECOND};
 use super::screen::Screen;
+use crate::client::output::Output;
+use crate::outlet::Outlet;
 
 /// How often progress is shown: so seldom that it costs nothing.
 const TICK: Nanos = SECOND / 4;
@@ -26,6 +29,9 @@ pub trait Watch {
 
     /// It goes on; `window` is what counts. Returns when to be told again.
     fn tick(&mut self, figures: &Figures, now: Nanos, window: (Nanos, Nanos)) -> Option<Nanos>;
+
+    /// Somebody asks for the figures so far; what counts began at `begins`.
+    fn tell_so_far(&mut self, figures: &Figures, now: Nanos, begins: Nanos);
 
     /// It is over.
     fn end(&mut self);
@@ -47,6 +53,8 @@ pub struct Cost {
 #[derive(Debug)]
 pub struct Terminal {
     bar: Option<ProgressBar>,
+    /// Where the figures go that somebody asked for.
+    told: Output<Outlet<Stderr>>,
     next_tick: Nanos,
     /// When progress was last shown, and how many replies there were.
     shown: (Nanos, u64),
@@ -70,6 +78,7 @@ impl Terminal {
         });
         Self {
             bar,
+            told: Output::new(Outlet::new(io::stderr())),
             next_tick: 0,
             shown: (0, 0),
             schedstat: File::open("/proc/thread-self/schedstat").ok(),
@@ -131,6 +140,14 @@ impl Watch for Terminal {
         Some(self.next_tick)
     }
 
+    fn tell_so_far(&mut self, figures: &Figures, now: Nanos, begins: Nanos) {
+        self.told.push(&so_far(figures, now.saturating_sub(begins)));
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.told.flush()),
+            None => self.told.flush(),
+        }
+    }
+
     fn end(&mut self) {
         if let Some((began, cpu, waited)) = self.began.take() {
             self.cost = Cost {
@@ -146,6 +163,20 @@ impl Watch for Terminal {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The figures so far, in one line.
+fn so_far(figures: &Figures, passed: Nanos) -> String {
+    let Figures { replies, lost, .. } = figures;
+    let errors = figures.wrong + figures.closed_early + figures.not_connected;
+    let latency = |percentile| time(figures.latency.value_at_percentile(percentile));
+    format!(
+        "{}: {replies} replies, {errors} errors, {lost} lost, latency p50 {}, p99 {}, max {}\n",
+        time(passed),
+        latency(50.0),
+        latency(99.0),
+        time(figures.latency.max()),
+    )
 }
 
 /// How long this process has been on a CPU.

@@ -252,6 +252,8 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         while let Some(signal) = self.kernel.next_signal() {
             match signal {
                 Signal::Report => self.tell_so_far(),
+                // They come to servers alone.
+                Signal::HangUp | Signal::Unused(_) => {}
                 Signal::Stop if self.ending.is_some() => self.ending = Some(Ending::Now),
                 Signal::Stop => {
                     self.lanes.iter_mut().for_each(Lane::stop);
@@ -310,7 +312,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
             match self.kernel.next_signal() {
                 Some(Signal::Stop) => break,
                 Some(Signal::Report) => self.tell_so_far(),
-                None => {}
+                Some(Signal::HangUp | Signal::Unused(_)) | None => {}
             }
             let waited_bytes = self.results.waiting_bytes();
             self.write();

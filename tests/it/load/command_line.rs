@@ -86,7 +86,7 @@ fn wrong_command_lines() {
         ("-d 0 a", "-d must be longer than nothing"),
         (
             "-d soon a",
-            "-d soon: it takes a number with us, ms, s, m or h",
+            "-d soon: it takes a number with us, ms, s, m, h or d",
         ),
         ("--rate 0 a", "--rate 0: it takes a whole number from 1 to"),
         ("--rate 1 --find-max p99=1ms a", "--rate and --find-max"),
@@ -108,7 +108,7 @@ fn wrong_command_lines() {
             "--warmpu 1s a",
             "there is no option --warmpu; did you mean --warmup?",
         ),
-        ("-c", "missing argument"),
+        ("-c", "-c: its value is missing; it takes a whole number"),
     ] {
         let wrong = understood(args).map(|_| ()).unwrap_err().to_string();
         assert!(wrong.contains(said), "{args}: {wrong}");

@@ -123,16 +123,19 @@ fn a_wrong_command_line_says_what_is_wrong() {
         ),
         (
             "-s 70000 h",
-            "-s 70000: it takes a whole number from 0 to 65502",
+            "-s 70000: it takes a whole number from 0 to 65502, also with k or M",
         ),
-        ("-i -1 h", "-i -1: it takes a number with us, ms, s, m or h"),
+        (
+            "-i -1 h",
+            "-i -1: it takes a number with us, ms, s, m, h or d",
+        ),
         ("-4 -6 h", "-4 and -6 together leave no address"),
         (
             "--rotate-prot h",
             "there is no option --rotate-prot; did you mean --rotate-port?",
         ),
         ("h:0", "h:0: nobody can listen on port 0"),
-        ("h -c", "missing argument"),
+        ("h -c", "-c: its value is missing; it takes a whole number"),
     ] {
         let wrong = options(args).unwrap_err();
         assert!(wrong.contains(what), "{args}: {wrong}");

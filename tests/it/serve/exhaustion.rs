@@ -1,14 +1,14 @@
 //! No descriptors left: the server neither spins nor stalls, and goes on by itself.
 
-use std::io::Write;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::client::{ask, connect, expect, replies_to, udp};
-use crate::support::server::{Server, pingpong};
+use crate::support::server::{Reaped, Server, pingpong, run};
 
-/// Serves with descriptors limited as ulimit(1posix) is told.
-fn start_limited(ulimit: &str, options: &[&str]) -> Server {
+/// The server with descriptors limited as ulimit(1posix) is told.
+fn limited(ulimit: &str, options: &[&str]) -> Command {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", &format!("ulimit {ulimit}; exec \"$0\" \"$@\"")])
@@ -16,7 +16,11 @@ fn start_limited(ulimit: &str, options: &[&str]) -> Server {
         .args(["serve", "--listen", "127.0.0.1:0"])
         .args(options)
         .env_remove("RUST_LOG");
-    Server::spawn(shell)
+    shell
+}
+
+fn start_limited(ulimit: &str, options: &[&str]) -> Server {
+    Server::spawn(limited(ulimit, options))
 }
 
 #[test]
@@ -90,4 +94,122 @@ fn the_soft_limit_is_raised() {
         ask(client, b"ping\n", b"pong\n");
     }
     assert_eq!(server.report().count("connections"), 100);
+}
+
+/// Its first line on standard error, and whether it says that it listens.
+fn first_line(mut command: Command) -> (bool, String) {
+    let mut child = Reaped(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    let mut stderr = BufReader::new(child.0.stderr.take().unwrap());
+    stderr.read_line(&mut line).unwrap();
+    (line.contains("listening on"), line)
+}
+
+/// The lowest limit with which it starts; with each below it says so, whatever call fails first.
+fn descriptors_needed(setup: &str, options: &[&str]) -> u32 {
+    for limit in 3..40 {
+        let ulimit = format!("-n 100; {setup} ulimit -n {limit}");
+        let (listens, _) = first_line(limited(&ulimit, options));
+        if listens {
+            return limit;
+        }
+        // With less than this not even the dynamic linker can work.
+        if limit < 5 {
+            continue;
+        }
+        let (code, stdout, stderr) = run(limited(&ulimit, options));
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{limit}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{limit}: {stderr}");
+        let advice = "; raise the limit with ulimit -n, or LimitNOFILE= in a systemd unit\n";
+        assert!(stderr.ends_with(advice), "{limit}: {stderr}");
+    }
+    panic!("it starts with none of them");
+}
+
+/// Descriptors that children of this process inherit beside the standard ones: who started it may
+/// have left them open.
+fn inherited() -> Vec<u32> {
+    let is_inherited = |number: &u32| {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"));
+        let flags = info.ok().and_then(|info| {
+            let line = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+            u32::from_str_radix(line.trim(), 8).ok()
+        });
+        *number > 2 && flags.is_some_and(|flags| flags & 0o2_000_000 == 0)
+    };
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+    let numbers = entries.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse());
+    numbers.map(Result::unwrap).filter(is_inherited).collect()
+}
+
+/// The lowest limit that leaves room for `own` descriptors beside those with a number below it that
+/// are open already.
+fn limit_for(own: usize, open: &[u32]) -> u32 {
+    let is_enough = |limit: &u32| {
+        let taken = open.iter().filter(|number| *number < limit).count();
+        *limit as usize >= own + taken
+    };
+    (1..1024).find(is_enough).unwrap()
+}
+
+/// As few descriptors as a server can be given and still answer somebody: then it does, and with
+/// one less it does not start.
+#[test]
+fn too_few_descriptors_for_one_connection() {
+    let mut open = inherited();
+    let needed = descriptors_needed("", &[]);
+    // Three standard ones, poll, two for signals, two sockets, a connection, one for a moment.
+    assert_eq!(needed, limit_for(10, &open));
+    let less = needed - 1;
+    let (_, told) = first_line(limited(&format!("-n {less}"), &[]));
+    let expected = format!(
+        "pingpong: cannot accept even one connection: \
+         that takes {needed} descriptors, and {less} are allowed; "
+    );
+    assert!(told.starts_with(&expected), "{told}");
+
+    let server = start_limited(&format!("-n {needed}"), &[]);
+    let client = connect(server.tcp[0]);
+    ask(&client, b"ping\n", b"pong\n");
+    let waits = connect(server.tcp[0]);
+    (&waits).write_all(b"ping\n").unwrap();
+    assert_eq!(
+        replies_to(&udp([127, 0, 0, 1]), server.udp[0], &[b"ping"]),
+        [b"pong"]
+    );
+    ask(&client, b"ping\n", b"pong\n");
+    drop(client);
+    expect(&waits, b"pong\n");
+    let it = server.report();
+    assert_eq!(it.count("accept_errors_total{reason=\"exhausted\"}"), 0);
+
+    // One more address counts, UDP alone needs no connection, and what the parent left open counts.
+    let one_more = descriptors_needed("", &["--listen", "127.0.0.2:0"]);
+    assert_eq!(one_more, limit_for(12, &open));
+    assert!(descriptors_needed("", &["--no-tcp"]) < needed);
+    open.retain(|number| *number != 8 && *number != 9);
+    open.extend([8, 9]);
+    let beside_others = descriptors_needed("exec 8</dev/null 9</dev/null;", &[]);
+    assert_eq!(beside_others, limit_for(10, &open));
+    // But not what lies above the limit.
+    let one_less = descriptors_needed("exec 9</dev/null;", &["--no-udp"]);
+    open.retain(|number| *number != 8);
+    assert_eq!(one_less, limit_for(9, &open));
+    // The soft limit is no limit.
+    ask(
+        &connect(start_limited("-Sn 5", &[]).tcp[0]),
+        b"ping\n",
+        b"pong\n",
+    );
+}
+
+/// More than there can be is allowed to be asked for, and told.
+#[test]
+fn more_connections_than_descriptors() {
+    let ulimit = format!("-n {}", limit_for(9 + 11, &inherited()));
+    let server = start_limited(&ulimit, &["--max-connections", "12"]);
+    let line = server.wait_for_line("there are descriptors for 11 connections only, not for 12");
+    assert!(line.contains(" WARN "), "{line}");
+    let server = start_limited(&ulimit, &["--max-connections", "11"]);
+    assert!(!server.lines().iter().any(|line| line.contains("WARN")));
 }

@@ -92,3 +92,70 @@ fn further_connections_wait_for_their_turn() {
     ask(&clients[0], b"", b"pong\n");
     assert_eq!(server.report().count("connections_accepted_total"), 5);
 }
+
+/// The log is told once that it is full, however many come and go meanwhile, once that it is over,
+/// and all that anew the next time.
+#[test]
+fn full_is_told_once_and_so_is_its_end() {
+    let server = Server::start(&["--max-connections", "3"]);
+    let told = |text: &str| {
+        let lines = server.lines();
+        lines.iter().filter(|line| line.contains(text)).count()
+    };
+    let (begin, end) = ("full: 3 connections; further ones wait", "no longer full: ");
+    for time in 1..=2 {
+        let mut clients: Vec<_> = (0..3).map(|_| connect(server.tcp[0])).collect();
+        for client in &clients {
+            ask(client, b"ping\n", b"pong\n");
+        }
+        server.wait_for_report("all are there", |it| it.count("connections") == 3);
+        for _ in 0..5 {
+            // Somebody waits, somebody goes.
+            clients.push(connect(server.tcp[0]));
+            clients.remove(0);
+            ask(&clients[2], b"ping\n", b"pong\n");
+        }
+        server.report();
+        assert_eq!(
+            (told(" WARN  full: "), told(begin), told(end)),
+            (time, time, time - 1)
+        );
+        clients.pop();
+        server.wait_for_report("one has gone", |it| it.count("connections") == 2);
+        server.report();
+        assert_eq!(
+            (
+                told(begin),
+                told(" INFO  no longer full: 2 connections of 3")
+            ),
+            (time, time)
+        );
+        drop(clients);
+        server.wait_for_report("all have gone", |it| it.count("connections") == 0);
+        assert_eq!((told(begin), told(end)), (time, time));
+    }
+}
+
+/// At a large limit one that goes is not the end of it.
+#[test]
+fn a_server_at_its_limit_is_full_all_the_time() {
+    use pingpong::server::accept::Fullness;
+    let mut fullness = Fullness::default();
+    let told: Vec<_> = [1599, 1600, 1599, 1600, 1500, 1499, 1599, 1600]
+        .iter()
+        .map(|count| fullness.note(*count, 1600))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            None,
+            Some(true),
+            None,
+            None,
+            None,
+            Some(false),
+            None,
+            Some(true)
+        ]
+    );
+}

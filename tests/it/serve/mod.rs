@@ -1,12 +1,18 @@
 //! The real program on loopback, held to what it promises.
 
+mod advice;
+mod command_line;
 mod exhaustion;
 mod floods;
+mod keepalive;
 mod limits;
 mod log;
 mod log_places;
 mod log_storms;
 mod memory;
+mod refused;
+mod signals;
+mod sockets;
 mod start;
 mod stop;
 mod tcp;

@@ -1,164 +1,17 @@
-//! The command line, and starting: exit codes, and what is said.
+//! Starting: exit codes, and what is said.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use rustix::process::Signal;
 
+use super::command_line::complaint;
 use crate::support::client::{ask, connect, read_to_end, replies_so_far, replies_to, udp};
-use crate::support::server::{Server, pingpong, run};
-use crate::support::{assert_golden, has_ipv6};
+use crate::support::has_ipv6;
+use crate::support::server::Server;
 
 /// For tests in which a port has to be free a second time: clients of other tests take theirs from
 /// 127.0.0.1.
 const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 77, 1);
-
-/// Ends with this exit code; its one line of complaint.
-fn complaint(args: &[&str], expected_code: i32) -> String {
-    let (code, stdout, stderr) = run(pingpong(args));
-    assert_eq!(code, Some(expected_code), "{args:?}: {stderr}");
-    assert_eq!(stdout, "", "{args:?}");
-    stderr
-}
-
-#[test]
-fn help_and_version() {
-    for (args, file) in [
-        (&["--help"][..], "help"),
-        (&["serve", "--help"], "serve-help"),
-    ] {
-        let (code, stdout, stderr) = run(pingpong(args));
-        assert_eq!((code, stderr.as_str()), (Some(0), ""));
-        assert_golden(&format!("tests/it/golden/{file}.txt"), &stdout);
-    }
-    for (args, same_as) in [
-        (&["-h"][..], &["--help"][..]),
-        (&["help"], &["--help"]),
-        (&["help", "serve"], &["serve", "--help"]),
-        (&["serve", "-h"], &["serve", "--help"]),
-        (&["serve", "--listen", "0", "--help"], &["serve", "--help"]),
-        (&["-V"], &["--version"]),
-    ] {
-        assert_eq!(run(pingpong(args)), run(pingpong(same_as)), "{args:?}");
-    }
-    let (code, stdout, _) = run(pingpong(&["--version"]));
-    assert_eq!(code, Some(0));
-    assert_eq!(stdout, format!("pingpong {}\n", env!("CARGO_PKG_VERSION")));
-}
-
-/// A wrong command line: status 2, what is wrong, and where to look.
-#[test]
-fn wrong_command_lines() {
-    let rows: &[(&[&str], &str)] = &[
-        (&[], "a command is missing, such as serve"),
-        (&["sreve"], "there is no command sreve; did you mean serve?"),
-        (
-            &["--versoin"],
-            "there is no option --versoin; did you mean --version?",
-        ),
-        (
-            &["serve", "--listne", ":0"],
-            "there is no option --listne; did you mean --listen?",
-        ),
-        (
-            &["serve", "--frobnicate"],
-            "there is no option --frobnicate",
-        ),
-        (&["serve", "8888"], "there is no argument 8888"),
-        (
-            &["serve", "--no-tcp", "--no-udp"],
-            "--no-tcp and --no-udp together leave nothing to serve",
-        ),
-        (
-            &["serve", "--listen", "::1"],
-            "--listen ::1: an IPv6 address stands in brackets: [::1]:8888",
-        ),
-        (
-            &["serve", "--listen", "[::1]"],
-            "--listen [::1]: an address in brackets goes on with ]:PORT, as in [::1]:8888",
-        ),
-        (
-            &["serve", "--listen", "localhost"],
-            "--listen localhost: the port is missing: localhost:8888",
-        ),
-        (
-            &["serve", "--listen", ":65536"],
-            "--listen :65536: '65536' is no port: it is a number from 0 to 65535",
-        ),
-        (
-            &["serve", "--listen", "localhost:http"],
-            "--listen localhost:http: 'http' is no port: it is a number from 0 to 65535",
-        ),
-        (
-            &["serve", "--max-message", "0"],
-            "--max-message 0: it takes a whole number from 1 to 16777216",
-        ),
-        (
-            &["serve", "--max-message", "1k"],
-            "--max-message 1k: it takes a whole number from 1 to 16777216",
-        ),
-        (
-            &["serve", "--max-message", "16777217"],
-            "--max-message 16777217: it takes a whole number from 1 to 16777216",
-        ),
-        (
-            &["serve", "--backlog", "-1"],
-            "--backlog -1: it takes a whole number from 1 to 2147483647",
-        ),
-        (
-            &["serve", "--other-rate", "1e3"],
-            "--other-rate 1e3: it takes a whole number from 0 to 4294967295",
-        ),
-    ];
-    for (args, what) in rows {
-        let expected = format!("pingpong: {what}\nTry 'pingpong --help'.\n");
-        assert_eq!(complaint(args, 2), expected, "{args:?}");
-    }
-    for args in [
-        &["serve", "--listen"][..],
-        &["serve", "--idle-timeout"],
-        &["serve", "--strict=yes"],
-        &["serve", "--max-connections", "0"],
-        &["serve", "--max-connections", "many"],
-        &["help", "no-such-command"],
-    ] {
-        let complaint = complaint(args, 2);
-        assert!(complaint.starts_with("pingpong: "), "{complaint}");
-        assert!(
-            complaint.ends_with("\nTry 'pingpong --help'.\n"),
-            "{complaint}"
-        );
-        assert_eq!(complaint.lines().count(), 2, "{complaint}");
-    }
-}
-
-#[test]
-fn durations() {
-    let told = |text: &str| pingpong::cli::value::parse_duration(text).map(|it| it.as_micros());
-    for (text, us) in [
-        ("0", 0),
-        ("5", 5_000_000),
-        ("1.5", 1_500_000),
-        ("250us", 250),
-        ("20ms", 20_000),
-        ("0.5ms", 500),
-        ("3s", 3_000_000),
-        ("5m", 300_000_000),
-        ("2h", 7_200_000_000),
-        ("8760h", 31_536_000_000_000),
-    ] {
-        assert_eq!(told(text), Some(us), "{text}");
-    }
-    for text in [
-        "", "s", "-1", "+1", "1d", "1 s", "1S", "1e3", "inf", "nan", "1.2.3", ".", "8761h", "1ss",
-    ] {
-        assert_eq!(told(text), None, "{text}");
-        let expected = format!(
-            "pingpong: --idle-timeout {text}: it takes a number with us, ms, s, m or h, \
-             such as 500ms or 1.5s; a year at most\nTry 'pingpong --help'.\n"
-        );
-        assert_eq!(complaint(&["serve", "--idle-timeout", text], 2), expected);
-    }
-}
 
 /// It cannot start: status 1, and one line that says what and what to do.
 #[test]

@@ -93,6 +93,9 @@ fn held_up(drain_timeout: &str) -> (Server, TcpStream) {
     stuff(&stuck, &b"ping\n".repeat(1000));
     server.signal(Signal::TERM);
     server.wait_for_line("stopping: 1 connections");
+    // What comes in the same turn is the same order, so that one has to be over.
+    let turns = server.report().count("loop_turns_total");
+    server.wait_for_report("the next turn", |it| it.count("loop_turns_total") > turns);
     (server, stuck)
 }
 

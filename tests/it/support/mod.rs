@@ -2,6 +2,7 @@
 //! child.
 
 pub(crate) mod client;
+pub(crate) mod inside;
 pub(crate) mod place;
 pub(crate) mod server;
 
@@ -57,6 +58,14 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Whether a signal is ignored in this process, and so in its children unless they change that.
+pub(crate) fn is_ignored_here(signal: rustix::process::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+    mask & (1 << (signal.as_raw() - 1)) != 0
 }
 
 /// Whether this host has IPv6; says so where it has not.

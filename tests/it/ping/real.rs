@@ -2,12 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::server::freeze;
+use crate::support::{PROGRAM, command};
 
 /// How long anything may take. It is a guard: no test waits for it unless it fails.
 pub(crate) const GUARD: Duration = Duration::from_secs(20);
@@ -37,9 +40,8 @@ impl Drop for Program {
 
 impl Program {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pingpong"))
+        let mut child = command(PROGRAM)
             .args(args)
-            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -69,6 +71,11 @@ impl Program {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Stops it (SIGSTOP), and returns once it stands still.
+    pub(crate) fn freeze(&self) {
+        freeze(&self.child);
     }
 
     /// Waits for its end, and reads the rest of what it says.

@@ -5,6 +5,7 @@ mod datagrams;
 mod others;
 mod output;
 mod pure;
+mod search;
 mod session;
 mod streams;
 

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod datagrams;
+mod figures;
 mod others;
 mod output;
 mod pure;

@@ -17,7 +17,7 @@ use pingpong::reactor::os::Os;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Served, each_line, finish, load, pong, ran, say, spawn, tcp_server};
-use crate::support::server::freeze;
+use crate::support::server::freeze_asleep;
 
 struct Nobody;
 
@@ -281,7 +281,7 @@ fn a_straggler_that_came_while_the_client_stood_still() {
     // The run is over, and the wait for its stragglers has begun.
     std::thread::sleep(Duration::from_millis(600));
     let pid = Pid::from_child(&child);
-    freeze(&child);
+    freeze_asleep(&child);
     answer.send(()).unwrap();
     std::thread::sleep(Duration::from_millis(2500));
     kill_process(pid, Signal::CONT).unwrap();

@@ -256,7 +256,7 @@ fn a_reply_that_came_while_the_client_stood_still() {
     let args = ["ping", "--udp", "-c1", "-W", "1.5", "-w", "1.6", &target];
     let program = Program::start(&args);
     comes.recv_timeout(super::real::GUARD).unwrap();
-    program.freeze();
+    program.freeze_asleep();
     answer.send(()).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1700));
     program.signal(Signal::CONT);

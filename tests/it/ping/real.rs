@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::server::freeze;
+use crate::support::server::freeze_asleep;
 use crate::support::{PROGRAM, command};
 
 /// How long anything may take. It is a guard: no test waits for it unless it fails.
@@ -73,9 +73,9 @@ impl Program {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// Stops it (SIGSTOP), and returns once it stands still.
-    pub(crate) fn freeze(&self) {
-        freeze(&self.child);
+    /// Stops it (SIGSTOP) once it sleeps, and returns when it stands still.
+    pub(crate) fn freeze_asleep(&self) {
+        freeze_asleep(&self.child);
     }
 
     /// Waits for its end, and reads the rest of what it says.

@@ -249,6 +249,12 @@ pub(crate) fn freeze(child: &Child) {
     until("the child stands still", || stat(child.id(), 2) == "T");
 }
 
+/// Stops a child that has nothing to do and sleeps, so that it is the sleep that is interrupted.
+pub(crate) fn freeze_asleep(child: &Child) {
+    until("the child sleeps", || stat(child.id(), 2) == "S");
+    freeze(child);
+}
+
 /// A field of proc_pid_stat(5), counted from 0.
 fn stat(pid: u32, field: usize) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

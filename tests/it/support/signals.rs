@@ -3,16 +3,17 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 
+use nix::sys::signal::SigSet;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
-/// Gives the children of this process the default for each signal, whoever started the tests: a
-/// shell that runs a command in the background, nohup(1) and `trap '' QUIT` all leave signals
-/// ignored, and children inherit that. A signal that is caught is not: execve(2) sets it to its
-/// default. So the signals that are ignored here are caught, by a handler that does nothing.
-///
-/// The mask is emptied by the standard library, in every child.
+/// Gives the children of this thread the default for each signal, and an empty mask, whoever started
+/// the tests: a shell that runs a command in the background, nohup(1) and `trap '' QUIT` all leave
+/// signals ignored, others leave them blocked, and children inherit both. A signal that is caught is
+/// not ignored there: execve(2) sets it to its default. So the signals that are ignored here are
+/// caught, by a handler that does nothing.
 pub(crate) fn make_default_in_children() {
     static ONCE: Once = Once::new();
+    SigSet::all().thread_unblock().unwrap();
     ONCE.call_once(|| {
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2] {
             if is_ignored(signal) {

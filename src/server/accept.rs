@@ -6,10 +6,13 @@ use std::time::Instant;
 
 use log::{debug, info, warn};
 
+use super::connection::Connection;
 use super::counters::{AcceptError, Counters};
+use super::source::Source;
+use super::{IDLE, Server};
 use crate::reactor::attempt::{Attempt, is_about_one_connection, is_exhaustion};
 use crate::reactor::deadlines::RETRY_AFTER;
-use crate::reactor::kernel::{Listener, Readiness};
+use crate::reactor::kernel::{Kernel, Listener, Readiness};
 use crate::reactor::latch::Latched;
 use crate::reactor::outage::Outage;
 
@@ -122,6 +125,48 @@ impl<L: Listener> Acceptor<L> {
         if self.outage.begins(now) {
             warn!("accept: {error}; connections wait in the backlog");
         }
+    }
+}
+
+impl<K: Kernel> Server<K> {
+    /// Takes connections from the backlogs, until they are empty, the server is full or the phase is
+    /// over.
+    pub(super) fn accept(&mut self) {
+        let phase_end = self.phase_end();
+        let first = self.first_of(self.acceptors.len());
+        for index in (first..self.acceptors.len()).chain(0..first) {
+            while self.has_room() && self.acceptors[index].is_ready() {
+                let accepted = self.acceptors[index].accept(&mut self.bench.counters, self.now);
+                if let Some((stream, peer)) = accepted {
+                    self.admit(stream, peer);
+                }
+                if !self.may_go_on(phase_end) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes a connection in and serves it at once: its first message is often there already.
+    fn admit(&mut self, mut stream: K::Stream, peer: SocketAddr) {
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        if let Err(error) = self
+            .kernel
+            .register_stream(&mut stream, Source::Connection(key).token())
+        {
+            debug!("{peer} turned away: {error}");
+            if self.register_outage.begins(self.now) {
+                warn!("connections are turned away: {error}");
+            }
+            let counters = &mut self.bench.counters;
+            return counters.count_accept_error(AcceptError::Register);
+        }
+        self.bench.counters.accepted += 1;
+        entry.insert(Connection::new(stream, peer.into()));
+        self.now = self.kernel.now();
+        self.deadlines.restart(IDLE, key, self.now);
+        self.serve_connection(key, self.sizes.fresh_read_bytes);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod counters;
 pub mod datagrams;
 mod drain;
+mod expiry;
 mod kept;
 pub mod peer;
 mod source;
@@ -18,19 +19,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use log::{debug, info, warn};
+use log::info;
 use slab::Slab;
 
 use crate::logging::lost_lines;
 use crate::reactor::deadlines::Deadlines;
-use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Signal};
+use crate::reactor::kernel::{Arrivals, Kernel, Signal};
 use crate::reactor::outage::Outage;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
 use accept::{Acceptor, Fullness};
 pub use config::{Config, LINGER_TIMEOUT, PHASE_MAX, Sizes};
 use connection::{Bench, Connection};
-use counters::{AcceptError, CloseReason, Counters};
+use counters::Counters;
 use datagrams::{DatagramBench, DatagramPort};
 use drain::Drain;
 use source::Source;
@@ -341,48 +342,10 @@ impl<K: Kernel> Server<K> {
         }
     }
 
-    fn accept(&mut self) {
-        let phase_end = self.phase_end();
-        let first = self.first_of(self.acceptors.len());
-        for index in (first..self.acceptors.len()).chain(0..first) {
-            while self.has_room() && self.acceptors[index].is_ready() {
-                let accepted = self.acceptors[index].accept(&mut self.bench.counters, self.now);
-                if let Some((stream, peer)) = accepted {
-                    self.admit(stream, peer);
-                }
-                if !self.may_go_on(phase_end) {
-                    return;
-                }
-            }
-        }
-    }
-
     /// Each turn begins with another of several, so that none is always the last.
     fn first_of(&self, count: usize) -> usize {
         let turns = usize::try_from(self.bench.counters.loop_turns).unwrap_or(0);
         turns.checked_rem(count).unwrap_or(0)
-    }
-
-    /// Takes a connection in and serves it at once: its first message is often there already.
-    fn admit(&mut self, mut stream: K::Stream, peer: SocketAddr) {
-        let entry = self.connections.vacant_entry();
-        let key = entry.key();
-        if let Err(error) = self
-            .kernel
-            .register_stream(&mut stream, Source::Connection(key).token())
-        {
-            debug!("{peer} turned away: {error}");
-            if self.register_outage.begins(self.now) {
-                warn!("connections are turned away: {error}");
-            }
-            let counters = &mut self.bench.counters;
-            return counters.count_accept_error(AcceptError::Register);
-        }
-        self.bench.counters.accepted += 1;
-        entry.insert(Connection::new(stream, peer.into()));
-        self.now = self.kernel.now();
-        self.deadlines.restart(IDLE, key, self.now);
-        self.serve_connection(key, self.sizes.fresh_read_bytes);
     }
 
     /// Closes a connection. Its descriptor may be what an acceptor waits for.
@@ -406,56 +369,6 @@ impl<K: Kernel> Server<K> {
 
     fn no_deadlines(config: &Config, now: Instant) -> Deadlines<2> {
         Deadlines::new(now, [config.idle_timeout, Some(LINGER_TIMEOUT)])
-    }
-
-    /// Does what it is time for. What is left is overdue, so the next wait does not sleep.
-    fn expire(&mut self) {
-        let phase_end = self.phase_end();
-        let now = self.now;
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        self.acceptors
-            .iter_mut()
-            .for_each(|acceptor| acceptor.keep_deadlines(now));
-        if self.register_outage.ends(now) {
-            info!("connections are taken in again");
-        }
-        self.ports
-            .iter_mut()
-            .filter(|it| is_due(it.paused_until()))
-            .for_each(DatagramPort::resume);
-        while let Some((_, key)) = self.deadlines.pop_expired(now) {
-            self.expire_connection(key);
-            if self.now >= phase_end {
-                break;
-            }
-        }
-    }
-
-    /// A connection's time is over by the clock. But the clock may be newer than the events: the
-    /// process may have stood still, or more be ready than one wait fetches. So it is heard once
-    /// more before it is closed, for a byte more than the longest message: whatever line has come is
-    /// answered or refused then.
-    fn expire_connection(&mut self, key: usize) {
-        if !self.hear_out(key, self.config.rules.max_message_bytes + 1) {
-            self.expel(key, CloseReason::IdleTimeout);
-        }
-    }
-
-    /// Serves a connection by what there is, whatever events have told. Says whether a timeout of
-    /// its own began anew with that.
-    fn hear_out(&mut self, key: usize, read_max_bytes: usize) -> bool {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.raise(Readiness::ALL);
-        }
-        self.serve_connection(key, read_max_bytes)
-    }
-
-    /// Closes a connection, if it is still there, as its time is over.
-    fn expel(&mut self, key: usize, reason: CloseReason) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.expire(reason);
-            self.close(key);
-        }
     }
 
     /// SIGUSR1: a line for each counter that is not zero.

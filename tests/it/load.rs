@@ -2,25 +2,27 @@
 
 mod command_line;
 mod datagrams;
+mod figures;
 mod others;
 mod output;
 mod places;
 mod pure;
+mod search;
 mod session;
 mod streams;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::{PROGRAM, command};
+
 /// The longest that anything here may take: far more than it does.
 const GUARD: Duration = Duration::from_secs(60);
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_pingpong");
 
 /// Waits for a program's end.
 fn finish(mut child: Child) -> Output {
@@ -54,7 +56,7 @@ fn finish(mut child: Child) -> Output {
 }
 
 fn spawn(args: &[&str]) -> Child {
-    Command::new(PROGRAM)
+    command(PROGRAM)
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -168,7 +170,7 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
-        let mut child = Command::new(PROGRAM)
+        let mut child = command(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .stderr(Stdio::piped())
             .spawn()

@@ -4,12 +4,12 @@
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use crate::support::server::{Reaped, Server, run, wait_for_exit};
-use crate::support::{GUARD, has_ipv6};
+use crate::support::{GUARD, command, has_ipv6, skip};
 
 /// A conversation that they all have: what is typed, and what is seen after it.
 const TYPED: &[(&str, &str)] = &[
@@ -29,7 +29,7 @@ struct Tool {
 impl Tool {
     fn start(name: &str, args: &[&str]) -> Self {
         let mut child = Reaped(
-            Command::new(name)
+            command(name)
                 .args(args)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -84,7 +84,7 @@ pub(crate) fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let there = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
     if !there {
-        eprintln!("skipped: {name} is not installed");
+        skip(&format!("{name} is not installed"));
     }
     there
 }
@@ -181,7 +181,7 @@ fn telnet() {
 /// Runs a plugin that asks once; 0 is OK to a monitoring system.
 fn check(plugin: &str, at: SocketAddr, send: &str, expect: &str, expected_code: i32) {
     let [host, port] = host_and_port(at);
-    let mut command = Command::new(plugin);
+    let mut command = command(plugin);
     command.args([
         "-H", &host, "-p", &port, "-E", "-s", send, "-e", expect, "-t", "10",
     ]);
@@ -197,7 +197,7 @@ fn plugin(name: &str) -> Option<String> {
     let path = format!("/usr/lib/nagios/plugins/{name}");
     let there = Path::new(&path).exists();
     if !there {
-        eprintln!("skipped: {name} is not installed");
+        skip(&format!("{name} is not installed"));
     }
     there.then_some(path)
 }

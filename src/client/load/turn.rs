@@ -38,7 +38,7 @@ const REPLY: u8 = 1;
 impl<K: Kernel, L: Lane<K>> Load<K, L> {
     /// One turn of the loop.
     pub(super) fn turn(&mut self) -> io::Result<()> {
-        self.wait()?;
+        self.wait(self.sleep())?;
         self.now = self.kernel.now();
         while let Some(signal) = self.kernel.next_signal() {
             self.stops += u32::from(signal == Signal::Stop);
@@ -46,13 +46,25 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
         }
         self.call_due();
         self.serve_lanes();
+        if self.time_is_up() {
+            // A wait that was interrupted (SIGSTOP and SIGCONT, a frozen host) has told nothing, and
+            // the clock has gone on: look what came by now, before anything is called lost.
+            self.wait(Some(Duration::ZERO))?;
+            self.serve_lanes();
+        }
         self.expire();
         Ok(())
     }
 
+    /// A request, or the run, has waited long enough.
+    fn time_is_up(&self) -> bool {
+        let now = self.now_ns();
+        let of_requests = self.deadlines.next().is_some_and(|at| at <= self.now);
+        of_requests || self.wake_at.is_some_and(|at| at <= now)
+    }
+
     /// Sleeps until there is something to do, and latches what the kernel tells.
-    fn wait(&mut self) -> io::Result<()> {
-        let timeout = self.sleep();
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let Self {
             kernel,
             lanes,

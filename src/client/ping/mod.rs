@@ -182,6 +182,12 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         self.now = self.kernel.now();
         self.obey_signals();
         self.each_lane(Lane::receive);
+        if self.time_is_up() {
+            // A wait that was interrupted (SIGSTOP and SIGCONT, a frozen host) has told nothing, and
+            // the clock has gone on: look what came by now, before anything is called late.
+            self.look(Some(Duration::ZERO))?;
+            self.each_lane(Lane::receive);
+        }
         self.each_lane(Lane::expire);
         if self.deadline.is_some_and(|at| at <= self.now) {
             self.each_lane(Lane::expire_all);
@@ -220,6 +226,10 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         let timeout = self
             .next_deadline()
             .map(|at| at.saturating_duration_since(self.now));
+        self.look(timeout)
+    }
+
+    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let lanes = &mut self.lanes;
         self.kernel.wait(timeout, |token, ready| {
             let lane = token.0 & ((1 << LANE_BITS) - 1);
@@ -246,6 +256,17 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
             .iter_mut()
             .filter_map(|lane| lane.next_deadline(now));
         lanes.chain(retry).chain(ending).chain(self.deadline).min()
+    }
+
+    /// A ping, or all of them, have waited long enough.
+    fn time_is_up(&mut self) -> bool {
+        let of_all = match self.ending {
+            Some(Ending::Stopped(at)) => Some(at),
+            _ => self.deadline,
+        };
+        let now = self.now;
+        let of_pings = self.lanes.iter_mut().filter_map(Lane::next_expiry);
+        of_pings.chain(of_all).any(|at| at <= now)
     }
 
     fn obey_signals(&mut self) {

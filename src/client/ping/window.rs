@@ -36,7 +36,7 @@ pub struct Ping {
 }
 
 /// What a reply turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Verdict {
     /// To a ping that waited for it.
     Reply(Ping),
@@ -47,14 +47,6 @@ pub enum Verdict {
     /// To no ping that was sent.
     Wrong,
 }
-
-impl PartialEq for Ping {
-    fn eq(&self, other: &Self) -> bool {
-        self.seq == other.seq
-    }
-}
-
-impl Eq for Ping {}
 
 /// The last [`WINDOW_PINGS`] pings, in the order of their numbers.
 #[derive(Debug)]

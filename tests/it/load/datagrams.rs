@@ -11,7 +11,7 @@ use pingpong::reactor::latch::Latched;
 
 use super::{Served, load, pong, udp_server};
 
-const SHORT: &str = "--udp -c 1 -d 300ms --timeout 200ms";
+const SHORT: &str = "--udp -c 1 -d 300ms --timeout 700ms";
 
 #[test]
 fn a_server_that_answers_is_all_right() {
@@ -36,7 +36,7 @@ fn a_lost_datagram_is_counted_and_does_not_stall_the_run() {
                 socket.send_to(&pong(ping), peer).unwrap();
             }
         });
-        let ran = load(address, &format!("{SHORT} -d 600ms {args}"));
+        let ran = load(address, &format!("{SHORT} -d 1500ms {args}"));
         assert_eq!(ran.code, 0, "{args}: {}", ran.json);
         assert_eq!(ran.count("lost"), 1, "{args}: {}", ran.json);
         assert!(ran.count("replies") > 6, "{args}: {}", ran.json);
@@ -91,7 +91,7 @@ fn a_late_reply_is_not_taken_for_another() {
         }
         socket.send_to(&pong(ping), peer).unwrap();
     });
-    let ran = load(address, "--udp -c 1 -d 1s --timeout 200ms");
+    let ran = load(address, "--udp -c 1 -d 2s --timeout 700ms");
     assert_eq!(ran.code, 0, "{}", ran.json);
     assert_eq!(
         (ran.count("lost"), ran.count("late")),
@@ -152,7 +152,7 @@ fn a_stranger_is_no_answer() {
     let address = udp_server(move |_, ping, peer, _| {
         stranger.send_to(&pong(ping), peer).unwrap();
     });
-    let ran = load(address, "--udp -c 1 -d 100ms --timeout 200ms");
+    let ran = load(address, "--udp -c 1 -d 100ms --timeout 700ms");
     assert_eq!(
         (ran.code, ran.count("replies"), ran.count("strangers")),
         (1, 0, 1)
@@ -174,7 +174,7 @@ fn the_reply_to_another_socket_is_wrong() {
             socket.send_to(&pong(ping), peer).unwrap();
         }
     });
-    let ran = load(address, "--udp -c 2 -d 300ms --timeout 200ms");
+    let ran = load(address, "--udp -c 2 -d 300ms --timeout 700ms");
     assert_eq!((ran.code, ran.count("wrong")), (1, 2), "{}", ran.json);
     assert_eq!(ran.count("lost"), 2);
 }

@@ -1,10 +1,11 @@
 //! Servers that are not ours, as they come from their packages. What is not installed is skipped.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{GUARD, Ran, finish, ran, spawn};
+use crate::support::{command, skip};
 
 /// A server on a free port of its own.
 struct Other {
@@ -21,14 +22,14 @@ impl Other {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             let address = free.local_addr().unwrap();
             drop(free);
-            let started = Command::new(name)
+            let started = command(name)
                 .args(args(address.port()))
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn();
             let Ok(child) = started else {
-                eprintln!("skipped: {name} is not installed");
+                skip(&format!("{name} is not installed"));
                 return None;
             };
             let mut other = Self { child, address };

@@ -1,7 +1,7 @@
 //! What it prints: for people, for programs, for plotters, and on a terminal.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use pingpong::client::load::figures::Figures;
@@ -12,7 +12,8 @@ use pingpong::client::load::watch::Cost;
 use pingpong::client::load::{Opened, Run};
 use serde_json::Value;
 
-use super::{PROGRAM, Served, finish, load, spawn};
+use super::{Served, finish, load, spawn};
+use crate::support::{PROGRAM, command, skip};
 
 const MS: u64 = 1_000_000;
 
@@ -299,16 +300,16 @@ fn a_file_that_cannot_be_written_is_told_before_the_run() {
 #[test]
 fn progress_is_shown_on_a_terminal() {
     let served = Served::start();
-    let command = format!("{PROGRAM} load -c 2 -d 700ms {}", served.address);
-    let started = Command::new("script")
-        .args(["-qec", &command, "/dev/null"])
+    let line = format!("{PROGRAM} load -c 2 -d 700ms {}", served.address);
+    let started = command("script")
+        .args(["-qec", &line, "/dev/null"])
         .env("TERM", "xterm")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
     let Ok(child) = started else {
-        eprintln!("skipped: script is not installed");
+        skip("script is not installed");
         return;
     };
     let output = finish(child);

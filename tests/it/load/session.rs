@@ -17,6 +17,7 @@ use pingpong::reactor::os::Os;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Served, each_line, finish, load, pong, ran, say, spawn, tcp_server};
+use crate::support::server::freeze_asleep;
 
 struct Nobody;
 
@@ -258,7 +259,35 @@ fn a_rate_that_cannot_be_kept() {
         let ran = load(address, &args);
         let count = |name: &str| ran.json[name].as_u64().unwrap();
         let due = count("requests") + count("unsent");
-        // Give or take what was due between the end and the turn that saw it.
-        assert!((299_000_000..301_000_000).contains(&due), "{}", ran.json);
+        assert_eq!(due, 300_000_000, "{}", ran.json);
     }
+}
+
+/// While the client stood still the time to wait for stragglers ran out, and one came: it counts.
+#[test]
+fn a_straggler_that_came_while_the_client_stood_still() {
+    let (came, comes) = mpsc::channel();
+    let (answer, may_answer) = mpsc::channel::<()>();
+    let may_answer = std::sync::Arc::new(std::sync::Mutex::new(may_answer));
+    let address = tcp_server(move |stream| {
+        let (came, may_answer) = (came.clone(), may_answer.clone());
+        each_line(stream, |_, line, peer| {
+            let _ = came.send(());
+            may_answer.lock().unwrap().recv().is_ok() && say(peer, &pong(line))
+        });
+    });
+    let target = address.to_string();
+    let args = ["load", "--json", "-c1", "-d100ms", "--timeout=2s", &target];
+    let child = spawn(&args);
+    comes.recv_timeout(super::GUARD).unwrap();
+    // The run is over, and the wait for its stragglers has begun.
+    std::thread::sleep(Duration::from_millis(600));
+    let pid = Pid::from_child(&child);
+    freeze_asleep(&child);
+    answer.send(()).unwrap();
+    std::thread::sleep(Duration::from_millis(2500));
+    kill_process(pid, Signal::CONT).unwrap();
+    let ran = ran(&finish(child));
+    assert_eq!((ran.code, ran.count("lost")), (0, 0), "{}", ran.json);
+    assert_eq!(ran.count("replies"), 1, "{}", ran.json);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{each_line, load, pong, say, tcp_server};
 
-/// What most runs here ask: one connection, not for long.
-const SHORT: &str = "-c 1 -d 200ms --timeout 300ms";
+/// What a server does wrong ends the connection, and so the run: nobody waits for the hour.
+const SHORT: &str = "-c 1 -d 1h --timeout 300ms";
 
 #[test]
 fn a_server_that_answers_is_all_right() {

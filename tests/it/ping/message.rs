@@ -89,9 +89,9 @@ fn a_reply_belongs_to_the_ping_with_its_number() {
     window.settle(1, Fate::Ended);
     assert!(matches!(judged(&mut window, 1), Verdict::Late(ping) if ping.seq == 1));
     assert!(matches!(judged(&mut window, 1), Verdict::Duplicate(ping) if ping.seq == 1));
-    assert_eq!(judged(&mut window, 4), Verdict::Wrong);
-    assert_eq!(judged(&mut window, 0), Verdict::Wrong);
-    assert_eq!(window.judge(&ping(&template, 3)), Verdict::Wrong);
+    assert!(matches!(judged(&mut window, 4), Verdict::Wrong));
+    assert!(matches!(judged(&mut window, 0), Verdict::Wrong));
+    assert!(matches!(window.judge(&ping(&template, 3)), Verdict::Wrong));
     assert_eq!(window.waiting(), 1);
     assert_eq!(window.oldest_waiting().map(|ping| ping.seq), Some(3));
 }
@@ -116,7 +116,7 @@ fn a_ping_that_was_not_sent_has_no_reply() {
     let template = Template::new(8);
     let mut window = Window::new(template);
     window.begin(0, Instant::now());
-    assert_eq!(window.judge(&pong(&template, 1)), Verdict::Wrong);
+    assert!(matches!(window.judge(&pong(&template, 1)), Verdict::Wrong));
 }
 
 #[test]
@@ -128,5 +128,5 @@ fn a_full_window_forgets_its_oldest() {
     window.begin(0, Instant::now());
     assert_eq!(window.waiting(), WINDOW_PINGS);
     assert_eq!(window.oldest_waiting().map(|ping| ping.seq), Some(2));
-    assert_eq!(window.judge(&pong(&template, 1)), Verdict::Wrong);
+    assert!(matches!(window.judge(&pong(&template, 1)), Verdict::Wrong));
 }

@@ -222,3 +222,23 @@ fn pings_that_a_stopped_client_missed_are_not_made_up_for() {
     let counts = "3 packets transmitted, 3 received, 0% packet loss, time 11500ms\n";
     assert!(results.text().contains(counts), "{}", results.text());
 }
+
+/// A round trip is what the kernel and the peer take: from the call that sends to the wait's end.
+/// What the client does before and after, reading included, is in none.
+#[test]
+fn the_clients_own_work_is_in_no_round_trip() {
+    for config in [config(), udp()] {
+        let flood = Config {
+            interval: ms(0),
+            ..config
+        };
+        let world = World::new(AT_ONCE, GOOD);
+        world.each_read_takes(us(300));
+        let ran = run_at(&world, flood, lines(), addresses());
+        let times = ran.results.matches(" time=0.050 ms").count();
+        assert_eq!(times, 3, "{}", ran.results);
+        let figures = "rtt min/avg/max/mdev = 0.050/0.050/0.050/0.000 ms";
+        assert!(ran.results.contains(figures), "{}", ran.results);
+        assert!(world.elapsed() >= us(3 * 350));
+    }
+}

@@ -1,23 +1,15 @@
 //! The real program against the real server: manners, signals and exit codes.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 use std::os::unix::process::ExitStatusExt;
 
 use rustix::process::Signal;
 
-use crate::support::is_ignored_here;
-
+use super::harness::pong_bytes;
 use super::json::Json;
 use super::real::{Ended, Program, Serve, ping, udp_server};
 use super::summary::Statistics;
-
-fn has_ipv6() -> bool {
-    let there = TcpListener::bind("[::1]:0").is_ok();
-    if !there {
-        eprintln!("skipped: this host has no ::1");
-    }
-    there
-}
+use crate::support::{command, has_ipv6, is_ignored_here, skip};
 
 fn assert_all_received(ended: &Ended, host: &str, count: u64) {
     let statistics = Statistics::read(&ended.stdout);
@@ -153,15 +145,13 @@ fn the_last_three_lines_are_those_of_ping() {
                     0 packets transmitted, 0 received, 0% packet loss, time 0ms\n\
                     rtt min/avg/max/mdev = 0.0/0.0/0.0/0.0 ms";
     assert_eq!(last_lines(&ours.stdout, 3), expected);
-    let theirs = std::process::Command::new("ping")
-        .args(["-c3", "-i0.2", "127.0.0.1"])
-        .output();
+    let theirs = command("ping").args(["-c3", "-i0.2", "127.0.0.1"]).output();
     match theirs {
         Ok(theirs) if theirs.status.success() => {
             let theirs = String::from_utf8(theirs.stdout).unwrap();
             assert_eq!(last_lines(&theirs, 3), expected);
         }
-        _ => eprintln!("skipped: no ping(8) works here"),
+        _ => skip("no ping(8) works here"),
     }
 }
 
@@ -210,7 +200,7 @@ fn a_ping_in_flight_at_sigint_is_not_lost() {
 #[test]
 fn the_deadline_ends_it() {
     let server = Serve::start("127.0.0.1:0", &[]);
-    let ended = ping(&["-w", "0.3", "-i", "1h", &server.target()]);
+    let ended = ping(&["-w", "2", "-i", "1h", &server.target()]);
     assert_all_received(&ended, "127.0.0.1", 1);
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = silent.local_addr().unwrap().to_string();
@@ -255,4 +245,27 @@ fn an_unknown_host_is_no_ping() {
             .starts_with("pingpong: cannot look up no-such-host.invalid: ")
     );
     assert_eq!(ended.stderr.lines().count(), 1);
+}
+
+/// While the client stood still its ping's time ran out, and the reply came: that is a reply.
+#[test]
+fn a_reply_that_came_while_the_client_stood_still() {
+    let (came, comes) = std::sync::mpsc::channel();
+    let (answer, may_answer) = std::sync::mpsc::channel::<()>();
+    let target = udp_server(move |socket, source, datagram| {
+        came.send(()).unwrap();
+        may_answer.recv().unwrap();
+        socket.send_to(&pong_bytes(datagram), source).unwrap();
+    });
+    let args = ["ping", "--udp", "-c1", "-W", "1.5", "-w", "1.6", &target];
+    let program = Program::start(&args);
+    comes.recv_timeout(super::real::GUARD).unwrap();
+    program.freeze_asleep();
+    answer.send(()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1700));
+    program.signal(Signal::CONT);
+    let ended = program.end();
+    assert!(!ended.stdout.contains("timed out"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(" seq=1 time="), "{}", ended.stdout);
+    assert_eq!(ended.status, Some(0));
 }

@@ -2,12 +2,17 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::server::freeze_asleep;
+use crate::support::{PROGRAM, command};
 
 /// How long anything may take. It is a guard: no test waits for it unless it fails.
 pub(crate) const GUARD: Duration = Duration::from_secs(20);
@@ -37,9 +42,8 @@ impl Drop for Program {
 
 impl Program {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pingpong"))
+        let mut child = command(PROGRAM)
             .args(args)
-            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -54,21 +58,22 @@ impl Program {
 
     /// The next line that it shows.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
-        line
+        next_line(self.stdout.as_mut().unwrap())
     }
 
     /// The next line on its standard error.
     pub(crate) fn error_line(&mut self) -> String {
-        let mut line = String::new();
-        self.stderr.as_mut().unwrap().read_line(&mut line).unwrap();
-        line
+        next_line(self.stderr.as_mut().unwrap())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Stops it (SIGSTOP) once it sleeps, and returns when it stands still.
+    pub(crate) fn freeze_asleep(&self) {
+        freeze_asleep(&self.child);
     }
 
     /// Waits for its end, and reads the rest of what it says.
@@ -91,6 +96,27 @@ impl Program {
             }
             assert!(Instant::now() < deadline, "it does not end");
             thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The next line, waited for, but not for ever; less than that at the end of the stream.
+fn next_line<R: Read + AsFd>(reader: &mut BufReader<R>) -> String {
+    let guard = Timespec::try_from(GUARD).unwrap();
+    let mut line = Vec::new();
+    loop {
+        if reader.buffer().is_empty() {
+            let mut fds = [PollFd::new(reader.get_ref(), PollFlags::IN)];
+            let count = poll(&mut fds, Some(&guard)).unwrap();
+            assert!(count > 0, "it says no more: {}", line.escape_ascii());
+        }
+        let buffer = reader.fill_buf().unwrap();
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let len = end.map_or(buffer.len(), |at| at + 1);
+        line.extend_from_slice(&buffer[..len]);
+        reader.consume(len);
+        if end.is_some() || len == 0 {
+            return String::from_utf8(line).unwrap();
         }
     }
 }

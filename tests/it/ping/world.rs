@@ -42,6 +42,8 @@ struct Socket {
 }
 
 struct State {
+    /// How long each receiving call that finds something takes the client.
+    read_time: Duration,
     now: Instant,
     sockets: BTreeMap<usize, Socket>,
     /// What happens when, to which socket; `None`: it is connected.
@@ -89,6 +91,7 @@ impl World {
         Self(Rc::new(RefCell::new(State {
             now,
             start: now,
+            read_time: Duration::ZERO,
             shut_down: 0,
             refused: None,
             has_route: true,
@@ -117,6 +120,11 @@ impl World {
     /// Time passes while the client does not run.
     pub(crate) fn stall(&self, time: Duration) {
         self.0.borrow_mut().now += time;
+    }
+
+    /// From now on each receiving call that finds something takes so long.
+    pub(crate) fn each_read_takes(&self, time: Duration) {
+        self.0.borrow_mut().read_time = time;
     }
 
     /// How much time has passed.
@@ -171,8 +179,11 @@ impl Handle {
     }
 
     fn next_act(&self) -> io::Result<Act> {
-        self.with(|socket| socket.inbox.pop_front())
-            .ok_or_else(would_block)
+        let act = self.with(|socket| socket.inbox.pop_front());
+        let read_time = self.world.0.borrow().read_time;
+        self.world
+            .stall(act.as_ref().map_or(Duration::ZERO, |_| read_time));
+        act.ok_or_else(would_block)
     }
 
     fn take_message(&self, message: &[u8]) {

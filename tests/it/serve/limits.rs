@@ -1,11 +1,12 @@
 //! The server's limits: time without progress, and connections.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::GUARD;
 use crate::support::client::{ask, connect, read_to_end, stuff};
 use crate::support::server::Server;
+use crate::support::{GUARD, skip};
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -38,20 +39,32 @@ fn a_byte_now_and_then_keeps_nobody_alive() {
 #[test]
 fn whole_messages_keep_it_alive() {
     let server = Server::start(&["--idle-timeout", "1s"]);
-    let client = connect(server.tcp[0]);
-    let start = Instant::now();
-    while start.elapsed() < IDLE_TIMEOUT * 3 {
-        let asked = Instant::now();
-        // A pong gets no reply, and is a message all the same.
-        (&client).write_all(b"pong\n").unwrap();
-        std::thread::sleep(IDLE_TIMEOUT / 5);
-        if asked.elapsed() > IDLE_TIMEOUT / 2 {
-            eprintln!("skipped: this host stood still for {:?}", asked.elapsed());
+    for _ in 0..20 {
+        let client = connect(server.tcp[0]);
+        if says_something_in_time(&client, IDLE_TIMEOUT * 3) {
+            ask(&client, b"ping\n", b"pong\n");
             return;
         }
+        // This host was too busy, so that the client itself was late: that proves nothing.
     }
-    ask(&client, b"ping\n", b"pong\n");
-    assert_eq!(server.report().closed("idle_timeout"), 0);
+    skip("this host stands still again and again");
+}
+
+/// Sends a message now and then, never more than half of the timeout apart; false if it came later.
+fn says_something_in_time(mut client: &TcpStream, how_long: Duration) -> bool {
+    let start = Instant::now();
+    let mut said_at = start;
+    while start.elapsed() < how_long {
+        // A pong gets no reply, and is a message all the same.
+        let sent = client.write_all(b"pong\n");
+        if said_at.elapsed() > IDLE_TIMEOUT / 2 {
+            return false;
+        }
+        sent.unwrap();
+        said_at = Instant::now();
+        std::thread::sleep(IDLE_TIMEOUT / 5);
+    }
+    said_at.elapsed() < IDLE_TIMEOUT / 2
 }
 
 /// Nothing at all, or replies that nobody takes: closed, but not early.

@@ -6,6 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::client::{ask, connect, replies_to, stuff, udp};
 use crate::support::server::Server;
+use crate::support::skip;
 
 /// Clients that send and never read: each costs at most 256 KiB, and everybody else is served.
 #[test]
@@ -51,7 +52,7 @@ fn idle_connections_are_cheap() {
     const CLIENTS: u32 = 3000;
     const CAP_BYTES: u64 = 128;
     if !may_open(CLIENTS + 500) {
-        eprintln!("skipped: fewer than {CLIENTS} descriptors");
+        skip(&format!("fewer than {CLIENTS} descriptors"));
         return;
     }
     let server = Server::start(&[]);

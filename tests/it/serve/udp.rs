@@ -7,8 +7,8 @@ use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 
 use crate::protocol::TABLE;
 use crate::support::client::{receive, receive_from, replies_so_far, replies_to, udp};
-use crate::support::has_ipv6;
 use crate::support::server::Server;
+use crate::support::{has_ipv6, skip};
 
 const V4: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const V6: Ipv6Addr = Ipv6Addr::LOCALHOST;
@@ -169,7 +169,7 @@ fn no_reply_to_a_port_below_1024() {
         .find_map(|port| UdpSocket::bind((V4, port)).ok());
     match low {
         Some(low) => assert_no_reply(&server, &low, "service_port"),
-        None => eprintln!("skipped: only root may have a port below 1024"),
+        None => skip("only root may have a port below 1024"),
     }
 }
 
@@ -178,7 +178,7 @@ fn no_reply_to_nfs() {
     let server = Server::start(&[]);
     match UdpSocket::bind((Ipv4Addr::new(127, 0, 20, 49), 2049)) {
         Ok(nfs) => assert_no_reply(&server, &nfs, "service_port"),
-        Err(error) => eprintln!("skipped: port 2049: {error}"),
+        Err(error) => skip(&format!("port 2049: {error}")),
     }
 }
 
@@ -200,7 +200,7 @@ fn no_reply_to_a_multicast_ping() {
     let joined = member.join_multicast_v4(&group, &V4);
     let route = socket2::SockRef::from(&client).set_multicast_if_v4(&V4);
     if let Err(error) = joined.and(route) {
-        eprintln!("skipped: no multicast on loopback: {error}");
+        skip(&format!("no multicast on loopback: {error}"));
         return;
     }
     let to_group = SocketAddr::from((group, server.port()));

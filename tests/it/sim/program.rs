@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_pingpong");
-
 /// The longest that anything may take: far more than it needs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -3,12 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::Command;
 
 use super::peer::{Ending, Peer};
 use super::plan::Plan;
-use super::program::{PATIENCE, PROGRAM, Program};
+use super::program::{PATIENCE, Program};
 use super::schedule::run_world;
+use crate::support::{PROGRAM, command};
 
 const INPUTS: [&[u8]; 14] = [
     b"ping\n",
@@ -80,7 +80,7 @@ fn real(program: &Program, input: &[u8], cuts: u64, ending: Ending, expected: us
 
 #[test]
 fn peers_see_the_same_on_both_kernels() {
-    let program = Program::start(Command::new(PROGRAM)).unwrap();
+    let program = Program::start(command(PROGRAM)).unwrap();
     let mut sessions = 0;
     for input in INPUTS {
         for ending in [Ending::HalfClose, Ending::Stay] {

@@ -113,7 +113,7 @@ pub(crate) fn stuff(mut stream: &TcpStream, bytes: &[u8]) {
     stream.set_nonblocking(true).unwrap();
     // A piece may be taken in part, so that the next begins in its middle.
     let mut at = 0;
-    while is_writable(stream, 300) {
+    while is_writable(stream, 500) {
         while let Ok(len) = stream.write(&bytes[at..]) {
             at = (at + len) % bytes.len();
         }

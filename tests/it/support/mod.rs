@@ -5,12 +5,20 @@ pub(crate) mod client;
 pub(crate) mod inside;
 pub(crate) mod place;
 pub(crate) mod server;
+mod signals;
+mod skip;
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use proptest::test_runner::{Config, RngSeed};
+
+pub(crate) use skip::skip;
+
+/// Where the program is.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pingpong");
 
 /// How long anything may take. It is a guard: no test waits for it unless it fails.
 pub(crate) const GUARD: Duration = Duration::from_secs(10);
@@ -29,6 +37,15 @@ pub(crate) fn cases(cases: u32) -> Config {
         failure_persistence: None,
         ..given
     }
+}
+
+/// A command that starts with all signals at their defaults, whatever started the tests, and with
+/// no word from the environment about logs.
+pub(crate) fn command(program: &str) -> Command {
+    signals::make_default_in_children();
+    let mut command = Command::new(program);
+    command.env_remove("RUST_LOG");
+    command
 }
 
 /// A file of the project, wherever the test runs.
@@ -69,10 +86,11 @@ pub(crate) fn is_ignored_here(signal: rustix::process::Signal) -> bool {
 }
 
 /// Whether this host has IPv6; says so where it has not.
+#[track_caller]
 pub(crate) fn has_ipv6() -> bool {
     let there = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !there {
-        eprintln!("skipped: this host has no ::1");
+        skip("this host has no ::1");
     }
     there
 }

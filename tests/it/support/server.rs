@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{GUARD, until};
+use super::{GUARD, PROGRAM, command, until};
 
 /// `pingpong serve`, running.
 pub(crate) struct Server {
@@ -46,8 +46,8 @@ impl Report {
 
 /// The command, without what the environment may say about logs.
 pub(crate) fn pingpong(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pingpong"));
-    command.args(args).env_remove("RUST_LOG");
+    let mut command = command(PROGRAM);
+    command.args(args);
     command
 }
 
@@ -161,8 +161,7 @@ impl Server {
 
     /// Stops it (SIGSTOP), and returns once it stands still.
     pub(crate) fn freeze(&self) {
-        self.signal(Signal::STOP);
-        until("the server stands still", || self.stat(2) == "T");
+        freeze(&self.child.0);
     }
 
     pub(crate) fn thaw(&self) {
@@ -178,8 +177,7 @@ impl Server {
     }
 
     fn stat(&self, field: usize) -> String {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        stat.split_whitespace().nth(field).unwrap().to_owned()
+        stat(self.pid(), field)
     }
 
     /// Anonymous memory that it has touched, in KiB: what is its own, and not the program's file.
@@ -243,6 +241,24 @@ impl Drop for Reaped {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Stops a child (SIGSTOP), and returns once it stands still.
+pub(crate) fn freeze(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::STOP).unwrap();
+    until("the child stands still", || stat(child.id(), 2) == "T");
+}
+
+/// Stops a child that has nothing to do and sleeps, so that it is the sleep that is interrupted.
+pub(crate) fn freeze_asleep(child: &Child) {
+    until("the child sleeps", || stat(child.id(), 2) == "S");
+    freeze(child);
+}
+
+/// A field of proc_pid_stat(5), counted from 0.
+fn stat(pid: u32, field: usize) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.split_whitespace().nth(field).unwrap().to_owned()
 }
 
 /// Waits for a child's end, but not for ever.

@@ -108,9 +108,13 @@ impl<K: Kernel> Lane<K> {
         if self.links.any_has_more() {
             return Some(now);
         }
+        self.next_expiry().into_iter().chain(self.next_at).min()
+    }
+
+    /// When the time of the oldest ping is up.
+    pub fn next_expiry(&mut self) -> Option<Instant> {
         let oldest = self.window.oldest_waiting();
-        let expiry = oldest.and_then(|ping| Some(ping.begun_at + self.config.timeout?));
-        expiry.into_iter().chain(self.next_at).min()
+        oldest.and_then(|ping| Some(ping.begun_at + self.config.timeout?))
     }
 
     /// Tells whose time is up.

@@ -1,0 +1,205 @@
+//! A kernel that has the same to say at each wait, and takes whatever it is given: next to nothing, so
+//! that what is counted is the server.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use pingpong::reactor::kernel::{
+    Arrival, Arrivals, Datagrams, Departure, Kernel, Listener, Readiness, Signal, Stream, Token,
+};
+
+/// What has come since the last wait, and what went out in all.
+#[derive(Debug)]
+pub struct Wire {
+    stream_input: Vec<u8>,
+    datagrams: Vec<Vec<u8>>,
+    has_connection: Cell<bool>,
+    has_input: Cell<bool>,
+    /// Bytes that were written to connections, and sent in datagrams.
+    pub taken_bytes: Cell<usize>,
+}
+
+/// A listener, a connection or a datagram socket.
+#[derive(Debug)]
+pub struct End(Rc<Wire>);
+
+/// The kernel, of which each source is ready at each wait.
+pub struct Stub {
+    wire: Rc<Wire>,
+    now: Instant,
+    tokens: Vec<Token>,
+}
+
+impl Stub {
+    /// A kernel, a listener and a datagram socket. If `stream_input` is not empty, there is one
+    /// connection, which reads it once after each wait; the datagram socket receives `datagrams` then,
+    /// each from a port of its own.
+    #[must_use]
+    pub fn new(stream_input: Vec<u8>, datagrams: Vec<Vec<u8>>) -> (Self, End, (End, SocketAddr)) {
+        let wire = Rc::new(Wire {
+            has_connection: Cell::new(!stream_input.is_empty()),
+            has_input: Cell::new(false),
+            taken_bytes: Cell::new(0),
+            stream_input,
+            datagrams,
+        });
+        let stub = Self {
+            wire: wire.clone(),
+            now: Instant::now(),
+            tokens: Vec::new(),
+        };
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 8888));
+        (stub, End(wire.clone()), (End(wire), local))
+    }
+
+    /// The wire, to look at from outside.
+    #[must_use]
+    pub fn wire(&self) -> Rc<Wire> {
+        self.wire.clone()
+    }
+}
+
+fn would_block<T>() -> io::Result<T> {
+    Err(ErrorKind::WouldBlock.into())
+}
+
+impl Kernel for Stub {
+    type Listener = End;
+    type Stream = End;
+    type Datagrams = End;
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn wait(
+        &mut self,
+        _: Option<Duration>,
+        mut raise: impl FnMut(Token, Readiness),
+    ) -> io::Result<()> {
+        self.wire.has_input.set(true);
+        let ready = Readiness {
+            readable: true,
+            writable: true,
+            more_than_data: false,
+        };
+        self.tokens.iter().for_each(|token| raise(*token, ready));
+        Ok(())
+    }
+
+    fn register_listener(&mut self, _: &mut End, token: Token) -> io::Result<()> {
+        self.tokens.push(token);
+        Ok(())
+    }
+
+    fn register_stream(&mut self, _: &mut End, token: Token) -> io::Result<()> {
+        self.tokens.push(token);
+        Ok(())
+    }
+
+    fn register_datagrams(&mut self, _: &mut End, token: Token) -> io::Result<()> {
+        self.tokens.push(token);
+        Ok(())
+    }
+
+    fn connect(&mut self, _: SocketAddr) -> io::Result<End> {
+        would_block()
+    }
+
+    fn open_datagrams(&mut self, _: SocketAddr) -> io::Result<End> {
+        would_block()
+    }
+
+    fn next_signal(&mut self) -> Option<Signal> {
+        None
+    }
+
+    fn is_local(&self, _: SocketAddr) -> bool {
+        false
+    }
+}
+
+impl Listener for End {
+    type Stream = Self;
+
+    fn accept(&mut self) -> io::Result<(Self, SocketAddr)> {
+        if self.0.has_connection.take() {
+            let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000));
+            Ok((Self(self.0.clone()), peer))
+        } else {
+            would_block()
+        }
+    }
+}
+
+impl Stream for End {
+    fn connected(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.0.has_input.take() {
+            return would_block();
+        }
+        let input = &self.0.stream_input;
+        buffer[..input.len()].copy_from_slice(input);
+        Ok(input.len())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.taken_bytes.update(|taken| taken + bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 8888)))
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Datagrams for End {
+    fn connect(&mut self, _: SocketAddr) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Stream::local_addr(self)
+    }
+
+    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+        let datagrams = &self.0.datagrams;
+        if datagrams.is_empty() || !self.0.has_input.take() {
+            return would_block();
+        }
+        let slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
+        let info = arrivals.info.iter_mut();
+        for (((datagram, slot), info), port) in datagrams.iter().zip(slots).zip(info).zip(40_000..)
+        {
+            slot[..datagram.len()].copy_from_slice(datagram);
+            *info = Arrival {
+                source: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                hit: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                len_bytes: datagram.len(),
+                segment_bytes: datagram.len(),
+            };
+        }
+        Ok(datagrams.len())
+    }
+
+    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
+        let len = departure.bytes.len();
+        self.0.taken_bytes.update(|taken| taken + len);
+        Ok(())
+    }
+
+    fn max_segments(&self) -> usize {
+        64
+    }
+}

@@ -1,7 +1,6 @@
 //! The program: arguments, log, one call, exit code.
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::process::ExitCode;
 
 use log::{info, warn};
@@ -48,12 +47,7 @@ fn fail(code: u8, what: &str) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     match outlet::print(text) {
         Ok(()) => ExitCode::SUCCESS,
-        // Who closed the pipe has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(FAILURE),
-        Err(error) => fail(
-            FAILURE,
-            &format!("cannot write to standard output: {error}"),
-        ),
+        Err(error) => fail(FAILURE, &format!("cannot write the output: {error}")),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PROGRAM, Served};
+use crate::support::command;
 use crate::support::place::{
     HIDE_PROC, Pty, as_nobody, drain, full_pipe, in_a_mount_namespace, is_root,
 };
@@ -17,7 +18,7 @@ use crate::support::server::{Reaped, wait_for_exit};
 use crate::support::until;
 
 fn plain() -> Command {
-    Command::new("env")
+    command("env")
 }
 
 fn load(mut wrapper: Command, served: &Served) -> Command {

@@ -21,6 +21,7 @@ use crate::support::place::{
     is_root,
 };
 use crate::support::server::{Reaped, run, wait_for_exit};
+use crate::support::{PROGRAM, command};
 
 /// Pings for a second into what takes nothing: each ping leaves in time, and the end comes with it,
 /// as good as the replies were.
@@ -33,7 +34,7 @@ fn assert_pings_in_time(mut wrapper: Command, stdout: impl Into<Stdio>) {
         socket.send_to(&pong, source).unwrap();
     });
     wrapper
-        .arg(env!("CARGO_BIN_EXE_pingpong"))
+        .arg(PROGRAM)
         .args(["ping", "--udp", "-i", "0.02", "-w", "1", &target])
         .stdin(Stdio::null())
         .stdout(stdout)
@@ -57,7 +58,7 @@ fn assert_pings_in_time(mut wrapper: Command, stdout: impl Into<Stdio>) {
 }
 
 fn plain() -> Command {
-    Command::new("env")
+    command("env")
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn ping_once(stdout: impl Into<Stdio>) -> (Option<i32>, String) {
         let pong = super::harness::pong_bytes(ping);
         socket.send_to(&pong, source).unwrap();
     });
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pingpong"));
+    let mut command = command(PROGRAM);
     let mut child = Reaped(
         command
             .args(["ping", "--udp", "-c", "1", &target])
@@ -138,9 +139,9 @@ fn output_that_cannot_be_written_is_told() {
 /// Help and version too.
 #[test]
 fn help_that_cannot_be_written_is_told() {
-    let mut shell = Command::new("sh");
+    let mut shell = command("sh");
     shell.args(["-c", "exec \"$0\" --help >/dev/full"]);
-    shell.arg(env!("CARGO_BIN_EXE_pingpong"));
+    shell.arg(PROGRAM);
     let (code, _, stderr) = run(shell);
     assert_eq!(code, Some(1));
     assert!(
@@ -163,7 +164,7 @@ fn a_reader_that_has_gone_is_no_error() {
 #[test]
 fn standard_error_that_nobody_reads_keeps_no_exit_status() {
     let (_reader, writer) = full_pipe();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pingpong"));
+    let mut command = command(PROGRAM);
     command.args(["ping", "--no-such-option"]).stderr(writer);
     let mut child = Reaped(command.spawn().unwrap());
     assert_eq!(wait_for_exit(&mut child.0).code(), Some(2));

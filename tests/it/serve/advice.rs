@@ -8,6 +8,7 @@ use crate::support::client::{ask, connect};
 use crate::support::has_ipv6;
 use crate::support::inside::{in_namespace, inside_network_of, strace};
 use crate::support::server::{Server, pingpong, run};
+use crate::support::{PROGRAM, command, skip};
 
 /// Refuses to start with status 1 and one line: that line.
 fn refusal(command: Command) -> String {
@@ -144,7 +145,7 @@ fn permission() {
 fn a_low_port_of_somebody_who_is_not_root() {
     let start = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     let start: u16 = start.unwrap().trim().parse().unwrap();
-    let mut setpriv = Command::new("setpriv");
+    let mut setpriv = command("setpriv");
     setpriv.args([
         "--reuid=65534",
         "--clear-groups",
@@ -152,7 +153,7 @@ fn a_low_port_of_somebody_who_is_not_root() {
         "--inh-caps=-all",
     ]);
     if start < 2 || !rustix::process::geteuid().is_root() || run(probe_of(&setpriv)).0 != Some(0) {
-        eprintln!("skipped: nobody else to be here, or no port that is for root");
+        skip("nobody else to be here, or no port that is for root");
         return;
     }
     setpriv.arg(pingpong(&[]).get_program());
@@ -166,7 +167,7 @@ fn a_low_port_of_somebody_who_is_not_root() {
 
 /// Whether that somebody could start the program at all: it may lie in root's own folder.
 fn probe_of(setpriv: &Command) -> Command {
-    let mut probe = Command::new("setpriv");
+    let mut probe = command("setpriv");
     probe.args(setpriv.get_args());
     probe.arg(pingpong(&[]).get_program()).arg("--version");
     probe
@@ -209,7 +210,7 @@ fn link_local_addresses_with_their_interface() {
     let Some(mut command) = in_namespace(script) else {
         return;
     };
-    command.arg(env!("CARGO_BIN_EXE_pingpong"));
+    command.arg(PROGRAM);
     command.args(["serve", "--listen", "[fe80::78%v0]:0"]);
     let server = Server::spawn(command);
     let std::net::SocketAddr::V6(at) = server.tcp[0] else {
@@ -253,7 +254,7 @@ fn an_address_in_duplicate_detection() {
         let Some(mut command) = in_namespace(script) else {
             return;
         };
-        command.arg(env!("CARGO_BIN_EXE_pingpong"));
+        command.arg(PROGRAM);
         command.args(["serve", "--listen", "[2001:db8::78]:0"]);
         let told = refusal(command);
         assert!(told.contains(what), "{told}");

@@ -5,11 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::client::{ask, connect, expect, replies_to, udp};
+use crate::support::command;
 use crate::support::server::{Reaped, Server, pingpong, run};
 
 /// The server with descriptors limited as ulimit(1posix) is told.
 fn limited(ulimit: &str, options: &[&str]) -> Command {
-    let mut shell = Command::new("sh");
+    let mut shell = command("sh");
     shell
         .args(["-c", &format!("ulimit {ulimit}; exec \"$0\" \"$@\"")])
         .arg(pingpong(&[]).get_program())

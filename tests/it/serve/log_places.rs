@@ -17,6 +17,7 @@ use crate::support::place::{
 };
 use crate::support::server::Reaped;
 use crate::support::until;
+use crate::support::{PROGRAM, command};
 use crate::tools::is_installed;
 
 const SERVE: [&str; 4] = ["serve", "--listen", "127.0.0.1:0", "-vv"];
@@ -26,7 +27,7 @@ const PINGS: usize = 1500;
 
 /// The program by itself.
 fn plain() -> Command {
-    Command::new("env")
+    command("env")
 }
 
 /// A server whose standard error is this.
@@ -48,7 +49,7 @@ impl Placed {
         stderr: impl Into<Stdio>,
     ) -> Self {
         wrapper
-            .arg(env!("CARGO_BIN_EXE_pingpong"))
+            .arg(PROGRAM)
             .args(SERVE)
             .args(options)
             .env_remove("RUST_LOG")
@@ -111,7 +112,7 @@ fn a_full_pipe_under_qemu() {
         return;
     }
     let (reader, writer) = full_pipe();
-    Placed::start_with(&["--no-udp"], Command::new(qemu), writer)
+    Placed::start_with(&["--no-udp"], command(qemu), writer)
         .assert_serves_and_tells(|| drain(&reader));
 }
 
@@ -170,7 +171,7 @@ fn a_controlling_terminal_of_somebody_else() {
     }
     let Some(nobody) = as_nobody() else { return };
     let pty = Pty::new().of_its_owner_alone();
-    let mut session = Command::new("setsid");
+    let mut session = command("setsid");
     session
         .arg("--ctty")
         .arg(nobody.get_program())
@@ -193,7 +194,7 @@ fn a_terminal_beside_the_controlling_one() {
     }
     let Some(nobody) = as_nobody() else { return };
     let [pty, other] = [(); 2].map(|()| Pty::new().of_its_owner_alone());
-    let mut session = Command::new("setsid");
+    let mut session = command("setsid");
     session
         .arg("--ctty")
         .arg(nobody.get_program())
@@ -284,7 +285,7 @@ fn a_file_at_its_limit() {
     let file = File::create(&path).unwrap();
     let log = File::open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    let mut limited = Command::new("sh");
+    let mut limited = command("sh");
     // The signal that comes with the limit is not the log's business.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]);
     let server = Placed::start(limited, file);

@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Command;
 
+use crate::support::PROGRAM;
 use crate::support::client::{ask, connect, replies_to, udp};
 use crate::support::has_ipv6;
 use crate::support::inside::{in_namespace, inside_network_of, strace};
@@ -159,7 +160,7 @@ fn ipv6_that_is_switched_off() {
     let Some(mut command) = in_namespace(script) else {
         return;
     };
-    command.arg(env!("CARGO_BIN_EXE_pingpong"));
+    command.arg(PROGRAM);
     command.args(["serve", "--listen", ":0", "--listen", "localhost:0"]);
     let server = Server::spawn(command);
     inside_network_of(server.pid(), || serves(&server, Ipv4Addr::LOCALHOST));

@@ -12,16 +12,17 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use crate::support::GUARD;
 use crate::support::client::{ask, connect, stuff};
 use crate::support::server::{Reaped, Server, pingpong, run, wait_for_exit};
+use crate::support::{command, skip};
 
 /// The server behind env(1) with one of its options about signals; `None` where it has them not.
 fn with_signals(options: &[&str]) -> Option<Command> {
-    let mut probe = Command::new("env");
+    let mut probe = command("env");
     probe.args(options).arg("true");
     if run(probe).0 != Some(0) {
-        eprintln!("skipped: env(1) does not know {options:?}");
+        skip(&format!("env(1) does not know {options:?}"));
         return None;
     }
-    let mut env = Command::new("env");
+    let mut env = command("env");
     env.args(options)
         .arg(pingpong(&[]).get_program())
         .env_remove("RUST_LOG");
@@ -204,7 +205,7 @@ fn a_hang_up_that_was_ignored_stays_ignored() {
 #[test]
 fn a_log_file_at_its_limit_does_not_end_it() {
     let path = std::env::temp_dir().join(format!("pingpong-{}.log", std::process::id()));
-    let mut shell = Command::new("sh");
+    let mut shell = command("sh");
     // A block is half a kilobyte: room for where it listens, and for little more.
     let script = "ulimit -f 1; exec \"$0\" serve -vv --listen 127.0.0.1:0 --no-udp 2>\"$1\"";
     shell

@@ -1,7 +1,6 @@
 //! What the TCP sockets of the real program are like: every option, read from the outside.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
-use std::process::Command;
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl};
@@ -11,6 +10,7 @@ use crate::support::client::{ask, connect};
 use crate::support::has_ipv6;
 use crate::support::inside::{Peeked, sockets_of};
 use crate::support::server::{Server, run};
+use crate::support::{command, skip};
 
 /// What one socket is like.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,10 +194,10 @@ fn assert_connection(server: &Server, listening: SocketAddr, expected: &Options)
 
 /// A listener's `Send-Q` in ss(8) is the length of its backlog.
 fn backlog(server: &Server) -> Option<u32> {
-    let mut ss = Command::new("ss");
+    let mut ss = command("ss");
     ss.args(["-Hltn", &format!("sport = :{}", server.port())]);
     if !std::path::Path::new("/usr/bin/ss").exists() && !std::path::Path::new("/bin/ss").exists() {
-        eprintln!("skipped: ss(8) is not installed");
+        skip("ss(8) is not installed");
         return None;
     }
     let (code, stdout, stderr) = run(ss);

@@ -9,6 +9,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::SockRef;
 
 use super::server::{Server, pingpong, run};
+use crate::support::{command, skip};
 
 /// A socket of another process, by a descriptor of our own: pidfd_getfd(2).
 pub(crate) struct Peeked {
@@ -46,7 +47,7 @@ pub(crate) fn sockets_of(server: &Server) -> Option<Vec<Peeked>> {
         let process = process.as_ref();
         let socket = process.and_then(|it| pidfd_getfd(it, number, PidfdGetfdFlags::empty()).ok());
         let Some(socket) = socket else {
-            eprintln!("skipped: pidfd_getfd(2) does not work here");
+            skip("pidfd_getfd(2) does not work here");
             return None;
         };
         sockets.push(Peeked {
@@ -74,13 +75,13 @@ pub(crate) fn inside_network_of<T: Send>(pid: u32, work: impl FnOnce() -> T + Se
 /// The program in a network namespace of its own, behind a shell script that sets it up and ends
 /// in `exec "$@"`; `None`, and a word about it, where that cannot be had.
 pub(crate) fn in_namespace(script: &str) -> Option<Command> {
-    let mut probe = Command::new("unshare");
+    let mut probe = command("unshare");
     probe.args(["-n", "ip", "link", "set", "lo", "up"]);
     if !Path::new("/usr/bin/unshare").exists() || run(probe).0 != Some(0) {
-        eprintln!("skipped: no network namespaces for us here");
+        skip("no network namespaces for us here");
         return None;
     }
-    let mut command = Command::new("unshare");
+    let mut command = command("unshare");
     command
         .args(["-n", "sh", "-ec", script, "sh"])
         .env_remove("RUST_LOG");
@@ -93,15 +94,15 @@ pub(crate) fn strace(options: &[&str]) -> Option<Command> {
     let words = ["-D", "-qq", "-o", "/dev/null"];
     let is_there = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .any(|folder| folder.join("strace").exists());
-    let mut probe = Command::new("strace");
+    let mut probe = command("strace");
     probe
         .args(words)
         .args(["-e", "inject=getpid:error=EPERM", "true"]);
     if !is_there || run(probe).0 != Some(0) {
-        eprintln!("skipped: no strace here, or it may not trace");
+        skip("no strace here, or it may not trace");
         return None;
     }
-    let mut command = Command::new("strace");
+    let mut command = command("strace");
     command
         .args(words)
         .args(options)

@@ -16,6 +16,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Action, tcflow};
 
 use super::until;
+use crate::support::{PROGRAM, command, skip};
 
 /// Nobody: who may open nothing of root's.
 pub(crate) const NOBODY: &str = "65534";
@@ -139,7 +140,7 @@ pub(crate) fn full_datagrams() -> (OwnedFd, OwnedFd) {
 pub(crate) fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        eprintln!("skipped: only root can be somebody else");
+        skip("only root can be somebody else");
     }
     is_root
 }
@@ -149,13 +150,13 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn in_a_mount_namespace(setup: &str) -> Option<Command> {
     let script = format!("{setup}\nexec \"$@\"");
     let wrapper = || {
-        let mut command = Command::new("unshare");
+        let mut command = command("unshare");
         command.args(["--mount", "sh", "-ec", &script, "sh"]);
         command
     };
     let tried = wrapper().arg("true").stderr(Stdio::null()).status();
     if !tried.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no mount namespace in which to do {setup:?}");
+        skip(&format!("no mount namespace in which to do {setup:?}"));
         return None;
     }
     Some(wrapper())
@@ -171,7 +172,7 @@ pub(crate) const FAKE_PROC: &str =
 /// A command that runs another one as nobody; `None`, and says so, where that cannot be had.
 pub(crate) fn as_nobody() -> Option<Command> {
     let wrapper = || {
-        let mut command = Command::new("setpriv");
+        let mut command = command("setpriv");
         command
             .arg(format!("--reuid={NOBODY}"))
             .arg(format!("--regid={NOBODY}"))
@@ -180,10 +181,10 @@ pub(crate) fn as_nobody() -> Option<Command> {
     };
     // The program's folder may be closed to others.
     let mut tried = wrapper();
-    tried.args([env!("CARGO_BIN_EXE_pingpong"), "--version"]);
+    tried.args([PROGRAM, "--version"]);
     let tried = tried.stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !tried.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: the program cannot be run as nobody here");
+        skip("the program cannot be run as nobody here");
         return None;
     }
     Some(wrapper())

@@ -1,6 +1,7 @@
 //! Whole sessions: addresses to choose from, searches, signals.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use pingpong::client::load::watch::Watch;
 use pingpong::client::load::{Load, Opened, Plan, Run};
 use pingpong::reactor::kernel::Kernel;
 use pingpong::reactor::os::Os;
+use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Served, each_line, finish, load, pong, ran, say, spawn, tcp_server};
@@ -55,20 +57,26 @@ fn session<L: Lane<Os>>(addresses: Vec<SocketAddr>, lanes: usize) -> (Opened, Fi
     (opened, load.run(run, &mut Nobody).unwrap())
 }
 
-fn closed_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+/// A port that refuses: a socket has it, and does not listen. One that was given back might be
+/// another test's by now.
+fn closed_port() -> (OwnedFd, SocketAddr) {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let address = rustix::net::getsockname(&socket).unwrap();
+    (socket, address.try_into().unwrap())
 }
 
 #[test]
 fn the_next_address_is_tried_when_the_first_refuses() {
     let served = Served::start();
-    let (opened, figures) = session::<Streams>(vec![closed_port(), served.address], 200);
+    let (_closed, closed) = closed_port();
+    let (opened, figures) = session::<Streams>(vec![closed, served.address], 200);
     assert_eq!((opened.ready, opened.peer), (200, Some(served.address)));
     assert!(figures.is_all_right(true), "{figures:?}");
     assert_eq!(figures.first_error, None);
 
-    let (opened, figures) = session::<Streams>(vec![closed_port(), closed_port()], 200);
+    let (_other, other) = closed_port();
+    let (opened, figures) = session::<Streams>(vec![closed, other], 200);
     assert_eq!((opened.ready, opened.peer), (0, None));
     assert!(figures.first_error.is_some() && !figures.is_all_right(true));
 }

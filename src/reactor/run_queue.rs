@@ -24,7 +24,7 @@ pub enum Standing {
 /// A queue of keys in which each stands at most once.
 #[derive(Debug)]
 pub struct RunQueue {
-    share_bytes: u32,
+    share: u16,
     fresh: VecDeque<u32>,
     spent: VecDeque<u32>,
     members: Vec<Member>,
@@ -33,24 +33,26 @@ pub struct RunQueue {
     round_left: usize,
 }
 
-/// What a visit costs beside the bytes that it moves, so that nobody is fresh for ever.
-const VISIT_BYTES: u32 = 64;
+/// What is used of a share counts in units of so many bytes. A visit costs one beside what it moves,
+/// so that nobody is fresh for ever.
+const UNIT_BYTES: usize = 64;
 
-/// What is known of a key: twelve bytes.
+/// What is known of a key: eight bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Member {
-    /// The round that `used_bytes` is about.
+    /// The round that `used` is about.
     round: u32,
-    used_bytes: u32,
+    /// In units.
+    used: u16,
     is_queued: bool,
 }
 
 impl RunQueue {
-    /// An empty queue; who has used `share_bytes` in a round is spent.
+    /// An empty queue; who has used `share_bytes` in a round, 4 MiB at most, is spent.
     #[must_use]
-    pub const fn new(share_bytes: u32) -> Self {
+    pub fn new(share_bytes: usize) -> Self {
         Self {
-            share_bytes,
+            share: in_units(share_bytes),
             fresh: VecDeque::new(),
             spent: VecDeque::new(),
             members: Vec::new(),
@@ -61,12 +63,12 @@ impl RunQueue {
 
     /// Puts a key behind its like, unless it is in the queue already.
     pub fn push(&mut self, key: usize) {
-        let (round, share_bytes) = (self.round, self.share_bytes);
+        let (round, share) = (self.round, self.share);
         let member = self.member(key);
         if std::mem::replace(&mut member.is_queued, true) {
             return;
         }
-        let is_spent = member.round == round && member.used_bytes >= share_bytes;
+        let is_spent = member.round == round && member.used >= share;
         let list = if is_spent {
             &mut self.spent
         } else {
@@ -103,11 +105,10 @@ impl RunQueue {
         let member = self.member(key);
         if member.round != round {
             member.round = round;
-            member.used_bytes = 0;
+            member.used = 0;
         }
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let cost = bytes.saturating_add(VISIT_BYTES);
-        member.used_bytes = member.used_bytes.saturating_add(cost);
+        let cost = in_units(bytes).saturating_add(1);
+        member.used = member.used.saturating_add(cost);
     }
 
     /// How many keys wait.
@@ -128,4 +129,8 @@ impl RunQueue {
         }
         &mut self.members[key]
     }
+}
+
+fn in_units(bytes: usize) -> u16 {
+    u16::try_from(bytes / UNIT_BYTES).unwrap_or(u16::MAX)
 }

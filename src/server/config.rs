@@ -43,7 +43,7 @@ pub struct Sizes {
     /// share.
     pub fresh_read_bytes: usize,
     /// How much may be moved for one connection before all others that are ready go first.
-    pub share_bytes: u32,
+    pub share_bytes: usize,
     /// The longest datagram, or super-packet of them, that is received whole.
     pub arrival_bytes: usize,
     /// How long one phase of a turn goes on.

@@ -7,7 +7,7 @@ use log::{Level, debug, error, log_enabled, trace};
 use memchr::memchr;
 
 use super::counters::{CloseReason, Counters};
-use super::kept::{Kept, Spare};
+use super::kept::{Kept, Place, Shelf};
 use super::peer::Peer;
 use crate::protocol::stream::{Answered, BadLine, Batch, Rules};
 use crate::reactor::attempt::{Attempt, is_reset};
@@ -22,7 +22,7 @@ pub const WINDOW_BYTES: usize = 32 * 1024;
 
 /// How much may be read and written for one connection in a round before it stands behind all those
 /// that have become ready since: what a visit moves for who has had its share.
-pub const SHARE_BYTES: u32 = 2 * 32 * 1024;
+pub const SHARE_BYTES: usize = 2 * 32 * 1024;
 
 /// How much a visit reads until then, where others wait: far more than a ping, and of the dearest
 /// input, empty lines, a thirtieth of a millisecond's work.
@@ -40,7 +40,8 @@ pub struct Bench {
     pub rules: Rules,
     /// What happened.
     pub counters: Counters,
-    spare: Spare,
+    /// What has to outlive a visit.
+    shelf: Shelf,
 }
 
 impl Bench {
@@ -50,7 +51,7 @@ impl Bench {
             batch: Batch::new(window_bytes, rules.max_message_bytes),
             rules,
             counters: Counters::default(),
-            spare: Spare::default(),
+            shelf: Shelf::default(),
         }
     }
 }
@@ -62,12 +63,12 @@ pub struct Connection<S> {
     peer: Peer,
     state: State,
     reason: Option<CloseReason>,
-    kept: Option<Kept>,
+    kept: Option<Place>,
 }
 
 /// 15,000 idle connections have to fit into next to no memory; a debug build of mio keeps more.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 72);
+const _: () = assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 40);
 
 /// What a visit's work came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,14 +105,15 @@ impl<S: Stream> Connection<S> {
     }
 
     /// How many bytes it owns beside itself.
-    pub fn kept_bytes(&self) -> usize {
-        self.kept.as_ref().map_or(0, Kept::room_bytes)
+    pub fn kept_bytes(&self, bench: &Bench) -> usize {
+        bench.shelf.get(self.kept).map_or(0, Kept::room_bytes)
     }
 
     /// Counts and logs its end. Dropping it closes it.
-    pub fn close(self, counters: &mut Counters) {
+    pub fn close(self, bench: &mut Bench) {
+        bench.shelf.discard(self.kept);
         let reason = self.reason.unwrap_or(CloseReason::Error);
-        counters.count_closed(reason);
+        bench.counters.count_closed(reason);
         debug!("{} closed: {}", self.peer, reason.name());
     }
 
@@ -142,7 +144,7 @@ impl<S: Stream> Connection<S> {
         loop {
             let go_on = match self.state {
                 State::Connecting | State::Closed => false,
-                _ if self.has_replies() => self.send_kept(bench, &mut work),
+                _ if self.has_replies(bench) => self.send_kept(bench, &mut work),
                 State::Open | State::Draining => self.receive(bench, &mut work, &mut left_bytes),
                 State::Finishing | State::Flushing => self.flushed(bench),
                 State::Lingering => self.discard(bench, &mut work, &mut left_bytes),
@@ -192,14 +194,12 @@ impl<S: Stream> Connection<S> {
     fn take_in(&mut self, bench: &mut Bench, len: usize, work: &mut Work) {
         let max_message_bytes = bench.rules.max_message_bytes;
         let fresh = bench.batch.fresh(len);
-        if let Some(kept) = &mut self.kept
+        if let Some(kept) = bench.shelf.get(self.kept)
             && kept.partial().len() + len <= max_message_bytes
             && memchr(b'\n', fresh).is_none()
         {
-            if let Err(error) = kept.lengthen(fresh, max_message_bytes, &mut bench.spare) {
-                self.fail(&error);
-            }
-            return;
+            let outcome = bench.shelf.lengthen(self.kept, fresh, max_message_bytes);
+            return outcome.unwrap_or_else(|error| self.fail(&error));
         }
         self.begin(bench, len);
         let answered = bench.batch.answer(bench.rules, log_message(self.peer));
@@ -218,11 +218,9 @@ impl<S: Stream> Connection<S> {
 
     fn begin(&mut self, bench: &mut Bench, fresh_len: usize) {
         let kept = self.kept.take();
-        let partial = kept.as_ref().map_or(&[][..], Kept::partial);
+        let partial = bench.shelf.get(kept).map_or(&[][..], Kept::partial);
         bench.batch.begin(partial, fresh_len);
-        if let Some(kept) = kept {
-            kept.give_back(&mut bench.spare);
-        }
+        bench.shelf.discard(kept);
     }
 
     /// Sends the batch's replies, keeps what the peer does not take, and its partial line.
@@ -238,7 +236,7 @@ impl<S: Stream> Connection<S> {
             return;
         }
         let unsent = &bench.batch.replies()[sent_len..];
-        match Kept::new(unsent, bench.batch.partial(), &mut bench.spare) {
+        match bench.shelf.keep(unsent, bench.batch.partial()) {
             Ok(kept) => self.kept = kept,
             Err(error) => self.fail(&error),
         }
@@ -265,36 +263,34 @@ impl<S: Stream> Connection<S> {
         replies.len() - rest.len()
     }
 
-    fn has_replies(&self) -> bool {
-        self.kept
-            .as_ref()
-            .is_some_and(|kept| !kept.replies().is_empty())
+    fn has_replies(&self, bench: &Bench) -> bool {
+        let kept = bench.shelf.get(self.kept);
+        kept.is_some_and(|kept| !kept.replies().is_empty())
     }
 
     /// Sends what was kept. Says whether that is done, and there may be more to do.
     fn send_kept(&mut self, bench: &mut Bench, work: &mut Work) -> bool {
-        let Some(mut kept) = self.kept.take() else {
-            return true;
-        };
-        let sent_len = self.send(kept.replies(), &mut bench.counters, work);
-        kept.take_sent(sent_len);
-        if !kept.replies().is_empty() {
-            self.kept = Some(kept);
+        let Bench {
+            shelf, counters, ..
+        } = bench;
+        let replies = shelf.get(self.kept).map_or(&[][..], Kept::replies);
+        let sent_len = self.send(replies, counters, work);
+        if self.state == State::Closed {
             return false;
         }
-        match Kept::new(&[], kept.partial(), &mut bench.spare) {
-            Ok(partial) => self.kept = partial,
-            Err(error) => self.fail(&error),
+        match shelf.take_sent(self.kept, sent_len) {
+            Ok(kept) => self.kept = kept,
+            Err(error) => {
+                self.kept = None;
+                self.fail(&error);
+            }
         }
-        kept.give_back(&mut bench.spare);
-        true
+        !self.has_replies(bench)
     }
 
     /// Nothing is left to send: FIN, or the end where the peer's FIN was there first.
     fn flushed(&mut self, bench: &mut Bench) -> bool {
-        if let Some(kept) = self.kept.take() {
-            kept.give_back(&mut bench.spare);
-        }
+        bench.shelf.discard(self.kept.take());
         self.step(Event::Flushed, CloseReason::PeerClosed);
         if self.state == State::Lingering
             && let Err(error) = self.stream.io().shutdown_write()

@@ -5,11 +5,111 @@
 //! clients there is always something that still stands there.
 
 use std::io;
+use std::num::NonZeroU32;
 
 use memmap2::MmapMut;
+use slab::Slab;
 
 /// The pages of one such memory, at least: less cannot be had (`getconf PAGESIZE`).
 const PAGE_BYTES: usize = 4096;
+
+/// Room for so many is held when the last has gone: a page.
+const ROOM_HELD: usize = 64;
+
+/// What all connections keep. Most keep nothing, so each has but a place in here.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    kept: Slab<Kept>,
+    spare: Spare,
+}
+
+/// Where a connection's own stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(NonZeroU32);
+
+impl Place {
+    fn of(key: usize) -> Option<Self> {
+        u32::try_from(key + 1)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .map(Self)
+    }
+
+    fn key(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+impl Shelf {
+    /// Keeps these, if there is anything to keep.
+    ///
+    /// # Errors
+    /// As mmap(2): the kernel has no memory for it, or this process too many mappings.
+    pub(super) fn keep(&mut self, unsent: &[u8], partial: &[u8]) -> io::Result<Option<Place>> {
+        if unsent.is_empty() && partial.is_empty() {
+            return Ok(None);
+        }
+        let kept = Kept::new(unsent, partial, &mut self.spare)?;
+        Ok(Place::of(self.kept.insert(kept)))
+    }
+
+    /// What is kept there.
+    pub(super) fn get(&self, place: Option<Place>) -> Option<&Kept> {
+        self.kept.get(place?.key())
+    }
+
+    /// The peer has taken so many bytes of the replies there. Once it has all of them, what remains
+    /// moves to a place of its own size.
+    ///
+    /// # Errors
+    /// As for [`Shelf::keep`].
+    pub(super) fn take_sent(
+        &mut self,
+        place: Option<Place>,
+        len: usize,
+    ) -> io::Result<Option<Place>> {
+        let Some(kept) = place.and_then(|place| self.kept.get_mut(place.key())) else {
+            return Ok(None);
+        };
+        debug_assert!(len <= kept.replies().len());
+        kept.sent_len += short_len(len);
+        if !kept.replies().is_empty() {
+            return Ok(place);
+        }
+        let partial = match kept.partial() {
+            [] => Ok(None),
+            partial => Kept::new(&[], partial, &mut self.spare).map(Some),
+        };
+        self.discard(place);
+        Ok(partial?.and_then(|kept| Place::of(self.kept.insert(kept))))
+    }
+
+    /// Puts more of the partial line there behind it.
+    ///
+    /// # Errors
+    /// As for [`Shelf::keep`]; it is as it was.
+    pub(super) fn lengthen(
+        &mut self,
+        place: Option<Place>,
+        fresh: &[u8],
+        max_message_bytes: usize,
+    ) -> io::Result<()> {
+        match place.and_then(|place| self.kept.get_mut(place.key())) {
+            Some(kept) => kept.lengthen(fresh, max_message_bytes, &mut self.spare),
+            None => Ok(()),
+        }
+    }
+
+    /// What stands there is done with.
+    pub(super) fn discard(&mut self, place: Option<Place>) {
+        if let Some(kept) = place.and_then(|place| self.kept.try_remove(place.key())) {
+            self.spare.give_back(kept.pages);
+        }
+        if self.kept.is_empty() && self.kept.capacity() > ROOM_HELD {
+            self.kept = Slab::new();
+        }
+    }
+}
 
 /// Replies to send and the partial line behind them, for one connection.
 #[derive(Debug)]
@@ -23,7 +123,7 @@ pub(super) struct Kept {
 /// One page that was given back, for who needs one next: a client that sends flat out has a partial
 /// line at the end of each read.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Option<MmapMut>);
+struct Spare(Option<MmapMut>);
 
 impl Spare {
     fn take(&mut self, room_bytes: usize) -> io::Result<MmapMut> {
@@ -33,7 +133,7 @@ impl Spare {
         }
     }
 
-    /// Takes pages back: keeps one, and leaves more than that to the kernel.
+    /// Takes pages back: holds one, and leaves more than that to the kernel.
     fn give_back(&mut self, pages: MmapMut) {
         if pages.len() == PAGE_BYTES {
             self.0 = Some(pages);
@@ -42,28 +142,16 @@ impl Spare {
 }
 
 impl Kept {
-    /// Keeps these, if there is anything to keep.
-    ///
-    /// # Errors
-    /// As mmap(2): the kernel has no memory for it, or this process too many mappings.
-    pub(super) fn new(
-        unsent: &[u8],
-        partial: &[u8],
-        spare: &mut Spare,
-    ) -> io::Result<Option<Self>> {
-        let len = unsent.len() + partial.len();
-        if len == 0 {
-            return Ok(None);
-        }
+    fn new(unsent: &[u8], partial: &[u8], spare: &mut Spare) -> io::Result<Self> {
         let mut kept = Self {
-            pages: spare.take(len)?,
+            pages: spare.take(unsent.len() + partial.len())?,
             len: 0,
             sent_len: 0,
             replies_len: short_len(unsent.len()),
         };
         kept.push(unsent);
         kept.push(partial);
-        Ok(Some(kept))
+        Ok(kept)
     }
 
     /// The replies that the peer has not taken yet.
@@ -76,17 +164,8 @@ impl Kept {
         &self.pages[self.replies_len as usize..self.len as usize]
     }
 
-    /// The peer has taken so many bytes of the replies.
-    pub(super) fn take_sent(&mut self, len: usize) {
-        debug_assert!(len <= self.replies().len());
-        self.sent_len += short_len(len);
-    }
-
-    /// Puts more of the partial line behind it. Room doubles, but never beyond the longest message.
-    ///
-    /// # Errors
-    /// As for [`Kept::new`]; it is as it was.
-    pub(super) fn lengthen(
+    /// Room doubles, but never beyond the longest message.
+    fn lengthen(
         &mut self,
         fresh: &[u8],
         max_message_bytes: usize,
@@ -105,11 +184,6 @@ impl Kept {
         }
         self.push(fresh);
         Ok(())
-    }
-
-    /// It is done with.
-    pub(super) fn give_back(self, spare: &mut Spare) {
-        spare.give_back(self.pages);
     }
 
     /// How much memory it is.

@@ -197,7 +197,7 @@ impl<K: Kernel> Server<K> {
     pub fn kept_bytes(&self) -> impl Iterator<Item = usize> {
         self.connections
             .iter()
-            .map(|(_, connection)| connection.kept_bytes())
+            .map(|(_, connection)| connection.kept_bytes(&self.bench))
     }
 
     /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in
@@ -352,7 +352,7 @@ impl<K: Kernel> Server<K> {
     fn close(&mut self, key: usize) {
         self.deadlines.cancel(key);
         if let Some(connection) = self.connections.try_remove(key) {
-            connection.close(&mut self.bench.counters);
+            connection.close(&mut self.bench);
         }
         self.acceptors.iter_mut().for_each(Acceptor::resume);
         if self.connections.is_empty() && self.connections.capacity() > TABLE_KEPT {

@@ -9,7 +9,7 @@ use crate::support::cases;
 
 use Standing::{Fresh, Spent};
 
-const SHARE: u32 = 1000;
+const SHARE: usize = 1000;
 
 #[test]
 fn in_order_and_each_once() {

@@ -139,7 +139,7 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
             calls_until: 0,
             bench: Bench::new(plan.script.clone())?,
             deadlines: Deadlines::new(now, timeouts),
-            run_queue: RunQueue::new(u32::MAX),
+            run_queue: RunQueue::new(usize::MAX),
             epoch: now,
             now,
             wake_at: None,

@@ -1,11 +1,12 @@
 //! No descriptors left: the server neither spins nor stalls, and goes on by itself.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::client::{ask, connect, expect, replies_to, udp};
 use crate::support::command;
+use crate::support::inside::strace;
 use crate::support::server::{Reaped, Server, pingpong, run};
 
 /// The server with descriptors limited as ulimit(1posix) is told.
@@ -213,4 +214,52 @@ fn more_connections_than_descriptors() {
     assert!(line.contains(" WARN "), "{line}");
     let server = start_limited(&ulimit, &["--max-connections", "11"]);
     assert!(!server.lines().iter().any(|line| line.contains("WARN")));
+}
+
+/// Under a security module accept may fail with EPERM for good, and leave the connection where it
+/// was: the server waits between its tries, and tells once when that begins and once when it ends.
+#[test]
+fn an_accept_that_may_not_be_is_not_tried_all_the_time() {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let Some(mut command) = strace(&["-e", "inject=accept4:error=EPERM:when=1..64"]) else {
+        return;
+    };
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    let server = Server::spawn(command);
+    let client = connect(server.tcp[0]);
+    let start = Instant::now();
+    ask(&client, b"ping\n", b"pong\n");
+    // Sixteen tries, and a pause behind each sixteen: it takes four of them.
+    assert!(start.elapsed() >= 4 * PAUSE, "{:?}", start.elapsed());
+    server.wait_for_line("accept works again");
+    let it = server.report();
+    assert_eq!(it.count("accept_errors_total{reason=\"connection\"}"), 64);
+    let told = server.lines();
+    let told = told
+        .iter()
+        .filter(|line| line.contains("Operation not permitted"));
+    assert_eq!(told.count(), 1, "once, not each time");
+}
+
+/// The kernel will not watch a connection (epoll_ctl(2): ENOSPC): each is counted, and the log told
+/// once.
+#[test]
+fn connections_that_cannot_be_watched() {
+    let Some(mut command) = strace(&["-e", "inject=epoll_ctl:error=ENOSPC:when=4..23"]) else {
+        return;
+    };
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    let server = Server::spawn(command);
+    for _ in 0..20 {
+        let _ = connect(server.tcp[0]).read(&mut [0]);
+    }
+    ask(&connect(server.tcp[0]), b"ping\n", b"pong\n");
+    server.wait_for_line("connections are taken in again");
+    let turned_away = server
+        .report()
+        .count("accept_errors_total{reason=\"register\"}");
+    assert_eq!(turned_away, 20);
+    let lines = server.lines();
+    let told = lines.iter().filter(|line| line.contains("turned away"));
+    assert_eq!(told.count(), 1, "once, not each time");
 }

@@ -1,5 +1,6 @@
 //! What a connection costs in memory, idle or stuffed.
 
+use std::io::Write;
 use std::net::TcpStream;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -68,6 +69,54 @@ fn idle_connections_are_cheap() {
     let cap_kib = u64::from(CLIENTS) * CAP_BYTES / 1024 + 64;
     assert!(grown_kib <= cap_kib, "grown by {grown_kib} KiB");
 }
+
+/// Lines that come in two pieces, long and short ones, from many clients: while these stay, and when
+/// they have gone, nothing is left of what they took.
+#[test]
+fn what_a_storm_took_goes_back() {
+    const CLIENTS: usize = 2000;
+    const CAP_BYTES: u64 = 128;
+    if !may_open(2 * 2000 + 500) {
+        skip(&format!("fewer than {CLIENTS} descriptors"));
+        return;
+    }
+    let server = Server::start(&[]);
+    // What all share is resident then.
+    ask(&connect(server.tcp[0]), b"ping\n", b"pong\n");
+    stuff(&connect(server.tcp[0]), &b"\n".repeat(64 * 1024));
+    server.wait_for_report("they are gone", |it| it.count("connections") == 0);
+    let before_kib = server.anonymous_kib();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| connect(server.tcp[0])).collect();
+    let mut received = server.report().count(RECEIVED);
+    for line_len in [60_000, 3000, 700, 60, 60_000] {
+        let line = [b"ping ".repeat(line_len / 5), b"\n".to_vec()].concat();
+        let (first, second) = line.split_at(line_len / 2);
+        for mut client in &clients {
+            client.write_all(first).unwrap();
+        }
+        received += (first.len() * CLIENTS) as u64;
+        server.wait_for_report("the first half is there", |it| {
+            it.count(RECEIVED) == received
+        });
+        let pong = [b"pong ".to_vec(), line[5..].to_vec()].concat();
+        for client in &clients {
+            ask(client, second, &pong);
+        }
+        received += (second.len() * CLIENTS) as u64;
+        let grown_kib = server.anonymous_kib().saturating_sub(before_kib);
+        let cap_kib = CLIENTS as u64 * CAP_BYTES / 1024 + 64;
+        assert!(
+            grown_kib <= cap_kib,
+            "grown by {grown_kib} KiB after lines of {line_len} bytes"
+        );
+    }
+    drop(clients);
+    server.wait_for_report("all have gone", |it| it.count("connections") == 0);
+    let left_kib = server.anonymous_kib().saturating_sub(before_kib);
+    assert!(left_kib <= 64, "{left_kib} KiB are left");
+}
+
+const RECEIVED: &str = "received_bytes_total{transport=\"tcp\"}";
 
 /// Raises this process's own limit on descriptors, if need be and if that is allowed.
 fn may_open(descriptors: u32) -> bool {

@@ -4,6 +4,7 @@ mod advice;
 mod command_line;
 mod exhaustion;
 mod floods;
+mod frozen;
 mod keepalive;
 mod limits;
 mod log;

@@ -62,7 +62,7 @@ impl World {
     /// How many turns may pass until a connection's turn comes: in each somebody is served, and
     /// nobody twice once it has had its share.
     fn turns_max(&self) -> usize {
-        let visits_to_share = self.plan.sizes.share_bytes as usize / VISIT_BYTES + 2;
+        let visits_to_share = self.plan.sizes.share_bytes / VISIT_BYTES + 2;
         (self.conns.len() + 1) * visits_to_share
     }
 

@@ -112,7 +112,7 @@ impl<'a> Talk<'a> {
         );
         assert_eq!(self.connection.state(), State::Closed, "{shown}, {how}");
         assert_eq!(self.wire.write_closed(), told.refused, "{shown}, {how}");
-        assert_eq!(self.connection.kept_bytes(), 0, "{shown}, {how}");
+        assert_eq!(self.connection.kept_bytes(self.bench), 0, "{shown}, {how}");
     }
 }
 
@@ -311,7 +311,10 @@ fn back_pressure() {
             talk.wire.unread_len() >= lines.len() - WINDOW_BYTES,
             "{line:?}"
         );
-        assert!(talk.connection.kept_bytes() <= 256 * 1024, "{line:?}");
+        assert!(
+            talk.connection.kept_bytes(talk.bench) <= 256 * 1024,
+            "{line:?}"
+        );
         let calls = talk.wire.calls();
         talk.arrive(b"\n");
         assert_eq!(
@@ -322,7 +325,7 @@ fn back_pressure() {
         talk.make_room(usize::MAX / 2);
         assert_eq!(talk.wire.unread_len(), 0, "{line:?}");
         assert_eq!(
-            talk.connection.kept_bytes(),
+            talk.connection.kept_bytes(talk.bench),
             0,
             "an idle connection owns no buffer"
         );
@@ -335,14 +338,14 @@ fn an_idle_connection_owns_no_buffer() {
     let mut bench = bench(LIMITED);
     let mut talk = Talk::new(&mut bench, 7, usize::MAX);
     talk.arrive(b"ping\nping\n");
-    assert!(talk.connection.kept_bytes() > 0);
+    assert!(talk.connection.kept_bytes(talk.bench) > 0);
     talk.make_room(100);
     assert_eq!(talk.wire.sent(), b"pong\npong\n");
-    assert_eq!(talk.connection.kept_bytes(), 0);
+    assert_eq!(talk.connection.kept_bytes(talk.bench), 0);
     talk.arrive(b"pin");
-    assert!(talk.connection.kept_bytes() > 0);
+    assert!(talk.connection.kept_bytes(talk.bench) > 0);
     talk.arrive(b"g\n");
-    assert_eq!(talk.connection.kept_bytes(), 0);
+    assert_eq!(talk.connection.kept_bytes(talk.bench), 0);
 }
 
 /// A line that comes byte by byte costs no more memory than the longest message.
@@ -356,12 +359,12 @@ fn a_partial_line_is_bounded() {
     let mut talk = Talk::new(&mut bench, usize::MAX, usize::MAX);
     for _ in 0..rules.max_message_bytes {
         talk.arrive(b"x");
-        assert!(talk.connection.kept_bytes() <= in_pages(rules.max_message_bytes));
+        assert!(talk.connection.kept_bytes(talk.bench) <= in_pages(rules.max_message_bytes));
     }
     assert_eq!(talk.wire.sent(), b"");
     talk.arrive(b"x");
     assert_eq!(talk.wire.sent(), b"error message longer than 1000 bytes\n");
-    assert_eq!(talk.connection.kept_bytes(), 0);
+    assert_eq!(talk.connection.kept_bytes(talk.bench), 0);
 }
 
 /// One visit reads as much as it may and no more, however much there is, and tells what it moved.

@@ -175,8 +175,7 @@ fn sigquit_tells_the_figures_and_sigint_ends_it() {
 #[test]
 fn a_server_leaves_sigquit_alone() {
     if is_ignored_here(Signal::QUIT) {
-        eprintln!("skipped: SIGQUIT is ignored by who runs this");
-        return;
+        return skip("SIGQUIT is ignored by who runs this");
     }
     let mut server = Serve::start("127.0.0.1:0", &[]);
     server.program.signal(Signal::QUIT);

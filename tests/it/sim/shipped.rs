@@ -7,9 +7,9 @@ use pingpong::server::Sizes;
 use pingpong::server::datagrams::RECEIVES_PER_TURN;
 
 use super::peer::{DatagramPeer, Ending, Peer, Reading, Role, StreamPeer};
-use super::plan::Plan;
+use super::plan::{MS, Plan};
 use super::rng::Rng;
-use super::schedule::{CONNECTION_MAX_BYTES, run};
+use super::schedule::{CONNECTION_MAX_BYTES, run, run_world};
 
 const SCHEDULES: u64 = 150;
 
@@ -116,4 +116,39 @@ fn a_flood_of_datagrams_takes_turns() {
         "the flood came at once, and none was lost"
     );
     assert_passes(&plan, "a flood");
+}
+
+/// A hundred clients that flood the dearest input, and one that asks now and then: its longest wait,
+/// in virtual time in which bytes cost what they cost. A round of all of them takes 40 ms.
+#[test]
+fn who_asks_seldom_is_answered_soon() {
+    const HOGS: usize = 100;
+    const WITHIN_NS: u64 = 5 * MS;
+    let mut peers: Vec<_> = (0..HOGS)
+        .map(|_| Peer::scripted(&b"\n".repeat(100_000), 0, Ending::HalfClose))
+        .collect();
+    let mut quiet = Peer::scripted(&b"ping\n".repeat(100), 0, Ending::HalfClose);
+    if let Role::Stream(peer) = &mut quiet.role {
+        peer.waits = true;
+    }
+    // It comes when the others are at it.
+    quiet.next_ns = Some(10 * MS);
+    peers.push(quiet);
+    let mut plan = Plan::calm(65536, peers);
+    plan.sizes = Sizes::default();
+    plan.config.max_connections = HOGS + 1;
+    plan.kernel.descriptors = HOGS + 10;
+    plan.kernel.backlog = HOGS + 1;
+    plan.kernel.receive_buffer_bytes = 65536;
+    plan.kernel.send_buffer_bytes = 1 << 20;
+    plan.kernel.ns_per_byte = 2;
+    let world = run_world(plan, false);
+    assert_eq!(world.violation, None);
+    let quiet = world.conns.iter().find(|conn| conn.peer == HOGS).unwrap();
+    assert_eq!(quiet.latencies_ns.len(), 100);
+    let longest_ns = quiet.latencies_ns.iter().max().unwrap();
+    assert!(*longest_ns <= WITHIN_NS, "{longest_ns} ns");
+    let hogs = world.conns.iter().filter(|conn| conn.peer != HOGS);
+    let waited = hogs.filter_map(|conn| conn.latencies_ns.iter().max()).max();
+    assert!(*waited.unwrap() > 4 * WITHIN_NS, "nobody was busy");
 }

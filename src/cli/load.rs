@@ -6,7 +6,7 @@ use std::time::Duration;
 use lexopt::Arg;
 
 use super::value::{bytes, duration, number, size, value};
-use super::{Command, UsageError, VERSION, unknown_option};
+use super::{Command, UsageError, VERSION, target, unknown_option};
 use crate::client::load::flow::DEPARTURE_MAX_BYTES;
 use crate::client::load::script::{LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script};
 use crate::client::load::search::{Promise, RATE_MAX_PER_S};
@@ -197,7 +197,9 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Arg::Short('V') | Arg::Long("version") => {
                 return Ok(Command::Print(VERSION.into()));
             }
-            Arg::Value(text) if given.target.is_none() => given.target = Some(target(&text)?),
+            Arg::Value(text) if given.target.is_none() => {
+                given.target = Some(target(&text, &mut given.tcp, &mut given.udp)?)
+            }
             Arg::Value(text) => {
                 let text = text.to_string_lossy();
                 return Err(UsageError::new(format!(
@@ -208,12 +210,6 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
         }
     }
     Ok(Command::Load(Box::new(together(given)?)))
-}
-
-fn target(text: &std::ffi::OsStr) -> Result<Target, UsageError> {
-    let text = text.to_string_lossy();
-    text.parse()
-        .map_err(|error| UsageError::new(format!("{text}: {error}")))
 }
 
 fn positive(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, UsageError> {

@@ -6,12 +6,13 @@ pub mod ping;
 pub mod serve;
 pub mod value;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use lexopt::Arg;
 use log::LevelFilter;
 
+use crate::client::target::Target;
 #[cfg(feature = "load")]
 use load::LoadOptions;
 use ping::PingOptions;
@@ -164,6 +165,25 @@ fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             written(&other)
         ))),
     }
+}
+
+/// A client's target. `tcp://` or `udp://` before it, as a server's log writes it, asks for that
+/// transport.
+fn target(text: &OsStr, tcp: &mut bool, udp: &mut bool) -> Result<Target, UsageError> {
+    let text = text.to_string_lossy();
+    let rest = match text.split_once("://") {
+        Some(("tcp", rest)) => {
+            *tcp = true;
+            rest
+        }
+        Some(("udp", rest)) => {
+            *udp = true;
+            rest
+        }
+        _ => &text,
+    };
+    rest.parse()
+        .map_err(|error| UsageError::new(format!("{text}: {error}")))
 }
 
 /// An option that is not known, and the one that was perhaps meant.

@@ -1,12 +1,11 @@
 //! `pingpong ping`: its options and their help.
 
-use std::ffi::OsStr;
 use std::time::Duration;
 
 use lexopt::Arg;
 
 use super::value::{duration, number, size};
-use super::{Command, UsageError, VERSION, unknown_option};
+use super::{Command, UsageError, VERSION, target, unknown_option};
 use crate::client::message::PAYLOAD_MAX_BYTES;
 use crate::client::ping::Config;
 use crate::client::target::{Family, Target};
@@ -158,7 +157,9 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Arg::Short('V') | Arg::Long("version") => {
                 return Ok(Command::Print(VERSION.into()));
             }
-            Arg::Value(text) => given.targets.push(target(&text)?),
+            Arg::Value(text) => given
+                .targets
+                .push(target(&text, &mut given.tcp, &mut given.udp)?),
             other => return Err(unknown_option(&other, &OPTIONS)),
         }
     }
@@ -175,12 +176,6 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
         json,
         timestamps,
     }))
-}
-
-fn target(text: &OsStr) -> Result<Target, UsageError> {
-    let text = text.to_string_lossy();
-    text.parse()
-        .map_err(|error| UsageError::new(format!("{text}: {error}")))
 }
 
 fn only(mut targets: Vec<Target>) -> Result<Target, UsageError> {

@@ -65,6 +65,14 @@ fn targets() {
     }
 }
 
+/// As the server's log writes it.
+#[test]
+fn a_scheme_asks_for_its_transport() {
+    assert!(!understood("tcp://127.0.0.1:8888").unwrap().udp);
+    assert!(understood("udp://127.0.0.1:8888").unwrap().udp);
+    assert!(understood("--tcp udp://127.0.0.1:8888").is_err());
+}
+
 #[test]
 fn wrong_command_lines() {
     for (args, said) in [

@@ -74,6 +74,25 @@ fn a_flood_has_no_interval_unless_it_is_given_one() {
     assert_eq!((forever.timeout, forever.deadline), (None, None));
 }
 
+/// As the server's log writes it.
+#[test]
+fn a_scheme_asks_for_its_transport() {
+    for (args, transports) in [
+        ("tcp://[::1]:8888", (true, false)),
+        ("udp://[::1]:8888", (false, true)),
+        ("--tcp udp://[::1]:8888", (true, true)),
+    ] {
+        let options = options(args).unwrap();
+        assert_eq!(
+            (options.config.tcp, options.config.udp),
+            transports,
+            "{args}"
+        );
+        assert_eq!(options.target.host, "::1");
+    }
+    assert!(options("sctp://[::1]:8888").is_err());
+}
+
 #[test]
 fn targets_are_what_people_write() {
     for (text, host, port) in [

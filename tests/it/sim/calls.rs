@@ -17,6 +17,7 @@ pub fn ns(duration: std::time::Duration) -> u64 {
 impl World {
     /// accept(2)
     pub fn accept(&mut self, listener: usize) -> io::Result<(usize, SocketAddr)> {
+        self.check_accept();
         let fault = self.enter(Call::Accept);
         let is_refused = self.now_ns < self.plan.kernel.refuses_until_ns;
         let is_out = self.open_descriptors() >= self.plan.kernel.descriptors;

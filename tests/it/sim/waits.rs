@@ -59,6 +59,16 @@ impl World {
         self.check_turn_length();
     }
 
+    /// One accept is made in any case; a further one only where the phase's time is not over, by the
+    /// clock that the server has read.
+    pub fn check_accept(&mut self) {
+        let began_ns = *self.accepts_began_ns.get_or_insert(self.turn_ns);
+        let is_first = began_ns == self.turn_ns;
+        if !is_first && self.turn_ns - began_ns >= ns(self.plan.sizes.phase_max) {
+            self.violated(format_args!("accepts go on when their time is over"));
+        }
+    }
+
     /// How many turns may pass until a connection's turn comes: in each somebody is served, and
     /// nobody twice once it has had its share.
     fn turns_max(&self) -> usize {
@@ -69,6 +79,7 @@ impl World {
     /// The sum of a turn's work, whoever it was for: each phase goes on until its time is over, and
     /// then for the piece of work that it is in. Datagrams have a bound of their own.
     fn check_turn_length(&mut self) {
+        self.accepts_began_ns = None;
         let Some(began_ns) = self.turn_began_ns.take() else {
             return;
         };

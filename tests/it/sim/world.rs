@@ -68,6 +68,8 @@ pub struct World {
     pub turn_ns: u64,
     /// What it was told first in this turn; `None`: nothing yet.
     pub turn_began_ns: Option<u64>,
+    /// What it knew of the time when it first called accept in this turn.
+    pub accepts_began_ns: Option<u64>,
     /// How long the process has stood still in this turn.
     pub stood_still_ns: u64,
     /// When calls failed whose fault the log is told of, and of whose end.
@@ -160,6 +162,7 @@ impl World {
             now_ns: START_NS,
             turn_ns: START_NS,
             turn_began_ns: None,
+            accepts_began_ns: None,
             stood_still_ns: 0,
             failures_ns: Vec::new(),
             datagrams_ns: 0,

@@ -116,7 +116,8 @@ fn descriptors_needed(setup: &str, options: &[&str]) -> u32 {
             return limit;
         }
         // With less than this not even the dynamic linker can work.
-        if limit < 5 {
+        let taken = inherited().into_iter().filter(|number| *number < limit);
+        if limit < 5 + u32::try_from(taken.count()).unwrap() {
             continue;
         }
         let (code, stdout, stderr) = run(limited(&ulimit, options));

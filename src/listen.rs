@@ -28,6 +28,8 @@ pub struct Listen {
     pub reuse_port: bool,
     /// How many connections wait for accept.
     pub backlog: i32,
+    /// The UDP sockets' receive buffer; `None` leaves it to the kernel.
+    pub udp_buffer_bytes: Option<usize>,
 }
 
 /// The server's sockets, each with the address that it is bound to.
@@ -224,6 +226,7 @@ fn open_both(listen: &Listen, mut at: SocketAddr) -> Result<(SocketAddr, Sockets
         dual_stack: !has_ipv4_of_its_own,
         reuse_port: listen.reuse_port,
         backlog: listen.backlog,
+        receive_buffer_bytes: listen.udp_buffer_bytes,
     };
     let not_opened = |transport: &str, at| {
         let url = format!("{transport}://{at}");

@@ -198,7 +198,7 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
                 return Ok(Command::Print(VERSION.into()));
             }
             Arg::Value(text) if given.target.is_none() => {
-                given.target = Some(target(&text, &mut given.tcp, &mut given.udp)?)
+                given.target = Some(target(&text, &mut given.tcp, &mut given.udp)?);
             }
             Arg::Value(text) => {
                 let text = text.to_string_lossy();

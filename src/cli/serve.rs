@@ -17,6 +17,9 @@ const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The most that listen(2) takes.
 const BACKLOG_MAX: i32 = i32::MAX;
 
+/// The largest `--udp-buffer`: the kernel doubles it, and counts in an int.
+const UDP_BUFFER_MAX_BYTES: usize = 1024 * 1024 * 1024 - 1;
+
 /// What `pingpong serve` was asked for.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
@@ -51,6 +54,7 @@ Where:
       --no-tcp              serve UDP only
       --no-udp              serve TCP only
       --backlog N           connections that wait to be accepted [4096]
+      --udp-buffer BYTES    the UDP sockets' receive buffer [the kernel's]
       --reuse-port          let several processes share the port
 
 Limits:
@@ -102,11 +106,12 @@ const OTHER_WORDS_FOR_LISTEN: [&str; 9] = [
     "--ip",
 ];
 
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 17] = [
     "--listen",
     "--no-tcp",
     "--no-udp",
     "--backlog",
+    "--udp-buffer",
     "--reuse-port",
     "--max-connections",
     "--max-message",
@@ -130,6 +135,7 @@ impl Default for ServeOptions {
                 udp: true,
                 reuse_port: false,
                 backlog: 4096,
+                udp_buffer_bytes: None,
             },
             max_connections: None,
             rules: Rules {
@@ -159,6 +165,10 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
             Arg::Long("no-udp") => options.listen.udp = false,
             Arg::Long("backlog") => {
                 options.listen.backlog = number(&mut parser, "--backlog", 1..=BACKLOG_MAX)?;
+            }
+            Arg::Long("udp-buffer") => {
+                let bytes = size(&mut parser, "--udp-buffer", 1..=UDP_BUFFER_MAX_BYTES)?;
+                options.listen.udp_buffer_bytes = Some(bytes);
             }
             Arg::Long("reuse-port") => options.listen.reuse_port = true,
             Arg::Long("max-connections") => {

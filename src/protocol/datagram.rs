@@ -24,6 +24,11 @@ pub enum Drop {
     ServicePort,
     /// From or to a multicast or broadcast address.
     ManyHosts,
+    /// From the unspecified address, which the kernel would deliver to this very host.
+    Unspecified,
+    /// From an IPv4 address in its IPv6 form (RFC 4291 section 2.5.5.2), in a packet that was IPv6:
+    /// the reply would be IPv4, to somebody who never asked.
+    MappedSource,
     /// From this very server, or from another one on this host with the same port.
     OwnAddress,
     /// Not a ping, and the second's replies to such have all been sent (`--other-rate`).
@@ -32,21 +37,27 @@ pub enum Drop {
     SendBufferFull,
     /// The kernel refused to send the reply.
     SendError,
+    /// The kernel dropped it before the server could receive it: its receive buffer was full, or
+    /// its checksum wrong.
+    Kernel,
 }
 
 impl Drop {
     /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Empty,
         Self::Pong,
         Self::ReplyLonger,
         Self::NotAPing,
         Self::ServicePort,
         Self::ManyHosts,
+        Self::Unspecified,
+        Self::MappedSource,
         Self::OwnAddress,
         Self::RateLimit,
         Self::SendBufferFull,
         Self::SendError,
+        Self::Kernel,
     ];
 
     /// The reason as the metrics and the log name it.
@@ -59,10 +70,13 @@ impl Drop {
             Self::NotAPing => "not_a_ping",
             Self::ServicePort => "service_port",
             Self::ManyHosts => "many_hosts",
+            Self::Unspecified => "unspecified",
+            Self::MappedSource => "mapped_source",
             Self::OwnAddress => "own_address",
             Self::RateLimit => "rate_limit",
             Self::SendBufferFull => "send_buffer_full",
             Self::SendError => "send_error",
+            Self::Kernel => "kernel",
         }
     }
 }
@@ -115,6 +129,9 @@ const NFS_PORT: u16 = 2049;
 
 /// Says whether a datagram from `source` to `hit` may have a reply at all.
 ///
+/// `hit_is_shared` says what an address does not tell by itself: that it is some subnet's broadcast
+/// address.
+///
 /// `is_local` tells whether an address belongs to this host. It is asked only about a source that
 /// has the server's own port, as asking costs a system call.
 ///
@@ -123,19 +140,31 @@ const NFS_PORT: u16 = 2049;
 pub fn check_source(
     source: SocketAddr,
     hit: Option<IpAddr>,
+    hit_is_shared: bool,
     own_port: u16,
     is_local: impl FnOnce(SocketAddr) -> bool,
 ) -> Result<(), Drop> {
     if source.port() < FIRST_CLIENT_PORT || source.port() == NFS_PORT {
         return Err(Drop::ServicePort);
     }
-    if is_many_hosts(source.ip()) || hit.is_some_and(is_many_hosts) {
+    if hit_is_shared || is_many_hosts(source.ip()) || hit.is_some_and(is_many_hosts) {
         return Err(Drop::ManyHosts);
+    }
+    if source.ip().to_canonical().is_unspecified() {
+        return Err(Drop::Unspecified);
+    }
+    // Where the socket takes both, a packet that was IPv4 was sent to a mapped address too.
+    if is_mapped(source.ip()) && hit.is_some_and(|hit| hit.is_ipv6() && !is_mapped(hit)) {
+        return Err(Drop::MappedSource);
     }
     if source.port() == own_port && is_local(source) {
         return Err(Drop::OwnAddress);
     }
     Ok(())
+}
+
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }
 
 fn is_many_hosts(address: IpAddr) -> bool {

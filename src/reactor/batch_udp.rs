@@ -1,70 +1,110 @@
-//! UDP in batches: quinn-udp's recvmmsg, GRO and GSO, and the address that a datagram hit.
+//! UDP in batches: recvmmsg, GRO and GSO, and the address that a datagram hit.
 
-use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 
 use mio::net::UdpSocket;
-use nix::sys::socket::{setsockopt, sockopt};
-use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use rustix::net::sockopt::{
-    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+use nix::cmsg_space;
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage,
+    recvmmsg, sendmsg,
 };
-use socket2::{Domain, SockRef, Socket};
+use socket2::Socket;
 
-use super::kernel::{ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure};
+use super::drop_count::DropCount;
+use super::kernel::{ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Hit};
+
+/// The most segments that every kernel with GSO takes at once: `UDP_MAX_SEGMENTS` before Linux 6.9.
+const SEGMENTS_MAX: usize = 64;
+
+/// What a socket turned out to be when it was opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nature {
+    /// The kernel takes several datagrams at once, with the length of each.
+    pub(super) has_gso: bool,
+    /// What it is bound to, if that is no host's own address: all that comes was sent to many.
+    pub(super) shared: Option<IpAddr>,
+}
 
 /// A UDP socket that receives and sends in batches.
 #[derive(Debug)]
 pub struct BatchUdp {
     socket: UdpSocket,
-    offload: UdpSocketState,
+    nature: Nature,
     /// Whom it is connected to.
     peer: Option<SocketAddr>,
-    /// The last send was gathered, and ended GSO.
-    in_doubt: bool,
+    drop_count: Option<DropCount>,
 }
 
 impl BatchUdp {
-    /// A bound socket, with GRO and GSO where the kernel has them.
-    ///
-    /// # Errors
-    /// As setsockopt(2).
-    pub(super) fn new(socket: Socket) -> io::Result<Self> {
-        let offload = offload(&socket)?;
-        Ok(Self {
+    /// A bound socket.
+    pub(super) fn new(socket: Socket, nature: Nature, drop_count: Option<DropCount>) -> Self {
+        Self {
             socket: UdpSocket::from_std(socket.into()),
-            offload,
+            nature,
             peer: None,
-            in_doubt: false,
-        })
+            drop_count,
+        }
     }
 
     /// What the poll watches.
     pub(super) fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
     }
-}
 
-fn offload(socket: &Socket) -> io::Result<UdpSocketState> {
-    let offload = UdpSocketState::new(UdpSockRef::from(socket))?;
-    undo_what_only_quic_wants(socket)?;
-    Ok(offload)
-}
-
-/// quinn-udp forbids fragments, so that QUIC can probe a path's MTU: a pong as long as its
-/// fragmented ping could not leave. And it asks for a timestamp and the TOS byte with each
-/// datagram, which nobody reads.
-fn undo_what_only_quic_wants(socket: &Socket) -> io::Result<()> {
-    set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::WANT)?;
-    setsockopt(socket, sockopt::ReceiveTimestampns, &false)?;
-    if socket.domain()? == Domain::IPV6 {
-        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT)?;
-        setsockopt(socket, sockopt::Ipv6DontFrag, &false)?;
-        socket.set_recv_tclass_v6(false)?;
+    /// A message with what neither send(2) nor sendto(2) can say.
+    fn send_message(&self, departure: &Departure<'_>) -> io::Result<()> {
+        let segment_bytes =
+            u16::try_from(departure.segment_bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let is_single = departure.bytes.len() <= departure.segment_bytes;
+        let gso = (!is_single).then_some(ControlMessage::UdpGsoSegments(&segment_bytes));
+        let (from_v4, from_v6);
+        let from = match departure.source.map(|hit| (hit.ip, hit.scope_id)) {
+            None => None,
+            Some((IpAddr::V4(ip), _)) => {
+                from_v4 = in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: in_addr {
+                        s_addr: u32::from_ne_bytes(ip.octets()),
+                    },
+                    ipi_addr: in_addr { s_addr: 0 },
+                };
+                Some(ControlMessage::Ipv4PacketInfo(&from_v4))
+            }
+            Some((IpAddr::V6(ip), scope_id)) => {
+                from_v6 = in6_pktinfo {
+                    ipi6_addr: in6_addr {
+                        s6_addr: ip.octets(),
+                    },
+                    ipi6_ifindex: scope_id,
+                };
+                Some(ControlMessage::Ipv6PacketInfo(&from_v6))
+            }
+        };
+        let (one, both);
+        let controls: &[ControlMessage<'_>] = match (gso, from) {
+            (Some(gso), Some(from)) => {
+                both = [gso, from];
+                &both
+            }
+            (Some(control), None) | (None, Some(control)) => {
+                one = [control];
+                &one
+            }
+            (None, None) => &[],
+        };
+        let destination = SockaddrStorage::from(departure.destination);
+        sendmsg(
+            self.socket.as_raw_fd(),
+            &[IoSlice::new(departure.bytes)],
+            controls,
+            MsgFlags::empty(),
+            Some(&destination),
+        )?;
+        Ok(())
     }
-    // Refused on an IPv6 socket without IPv4, where it was not set either.
-    let _ = socket.set_recv_tos_v4(false);
-    Ok(())
 }
 
 impl Datagrams for BatchUdp {
@@ -78,59 +118,117 @@ impl Datagrams for BatchUdp {
         self.socket.local_addr()
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize> {
         let mut slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
         let mut buffers: [_; ARRIVALS_PER_CALL] =
-            std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
-        let mut metas = [RecvMeta::default(); ARRIVALS_PER_CALL];
-        let count = self
-            .offload
-            .recv(UdpSockRef::from(&self.socket), &mut buffers, &mut metas)?;
-        for (info, meta) in arrivals.info.iter_mut().zip(&metas).take(count) {
-            *info = Arrival {
-                source: meta.addr,
-                hit: meta.dst_ip,
-                len_bytes: meta.len,
-                segment_bytes: meta.stride,
-            };
+            std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
+        // Fresh ones for each call, as the last one has left in them how much it filled, not how
+        // much there is room for.
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(
+            most,
+            Some(cmsg_space!(in_pktinfo, in6_pktinfo, i32)),
+        );
+        let received = recvmmsg(
+            self.socket.as_raw_fd(),
+            &mut headers,
+            buffers.iter_mut().take(most),
+            MsgFlags::empty(),
+            None,
+        )?;
+        let shared = self.nature.shared.map(|ip| Hit {
+            is_shared: true,
+            ..ip.into()
+        });
+        let mut count = 0;
+        for (info, message) in arrivals.info.iter_mut().zip(received) {
+            *info = arrival(&message);
+            info.hit = info.hit.or(shared);
+            count += 1;
         }
         Ok(count)
     }
 
     fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
+        let is_single = departure.bytes.len() <= departure.segment_bytes;
+        if !is_single || departure.source.is_some() {
+            return self.send_message(departure);
+        }
         // A connected socket has its route at hand; with a destination, the kernel looks it up
         // anew.
-        if self.peer == Some(departure.destination)
-            && departure.source.is_none()
-            && departure.bytes.len() <= departure.segment_bytes
-        {
+        if self.peer == Some(departure.destination) {
             return self.socket.send(departure.bytes).map(drop);
         }
-        let transmit = Transmit {
-            destination: departure.destination,
-            ecn: None,
-            contents: departure.bytes,
-            segment_size: Some(departure.segment_bytes),
-            src_ip: departure.source,
-        };
-        let segments_before = self.offload.max_gso_segments();
-        let outcome = self
-            .offload
-            .try_send(UdpSockRef::from(&self.socket), &transmit);
-        // quinn-udp takes EINVAL for a sign that there is no GSO, and does without from then on. But
-        // where one datagram alone is refused too, it is the address, and that is for anybody to
-        // choose. So a gathered send leaves a doubt, which the next single one settles.
-        let is_single = departure.bytes.len() <= departure.segment_bytes;
-        let has_fallen = self.offload.max_gso_segments() < segments_before;
-        let is_the_address = is_single && (has_fallen || (self.in_doubt && outcome.is_err()));
-        self.in_doubt = has_fallen && !is_single;
-        if is_the_address && let Ok(fresh) = offload(&SockRef::from(&self.socket)) {
-            self.offload = fresh;
-        }
-        outcome
+        self.socket
+            .send_to(departure.bytes, departure.destination)
+            .map(drop)
     }
 
+    /// Stays as it is whatever a send says: EINVAL and EIO can be about the path, the device or an
+    /// address that anybody can choose, and none of these is a reason to end it for all others.
     fn max_segments(&self) -> usize {
-        self.offload.max_gso_segments()
+        if self.nature.has_gso { SEGMENTS_MAX } else { 1 }
     }
+
+    fn kernel_drops(&mut self) -> Option<u32> {
+        self.drop_count.as_mut()?.read()
+    }
+}
+
+fn arrival(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Arrival {
+    let mut arrival = Arrival {
+        len_bytes: message.bytes,
+        segment_bytes: message.bytes,
+        ..Arrival::default()
+    };
+    if let Some(source) = message.address.as_ref().and_then(socket_addr) {
+        arrival.source = source;
+    }
+    let mut is_shared = false;
+    // They are cut off only where there is too little room for them.
+    for control in message.cmsgs().into_iter().flatten() {
+        match control {
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                arrival.hit = Some(hit_v6(&info));
+            }
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                let ip = IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes());
+                arrival.hit = arrival.hit.or(Some(ip.into()));
+                // Where a reply leaves from is another address only for what was sent to many:
+                // fib_compute_spec_dst() in the kernel.
+                is_shared = info.ipi_spec_dst.s_addr != info.ipi_addr.s_addr;
+            }
+            ControlMessageOwned::UdpGroSegments(bytes) => {
+                arrival.segment_bytes = usize::try_from(bytes).unwrap_or(message.bytes);
+            }
+            _ => {}
+        }
+    }
+    if let Some(hit) = &mut arrival.hit {
+        hit.is_shared = is_shared;
+    }
+    arrival
+}
+
+fn hit_v6(info: &in6_pktinfo) -> Hit {
+    let ip = std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr);
+    let scope_id = if ip.is_unicast_link_local() {
+        info.ipi6_ifindex
+    } else {
+        0
+    };
+    Hit {
+        scope_id,
+        ..IpAddr::from(ip).into()
+    }
+}
+
+fn socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address
+        .as_sockaddr_in()
+        .map(|v4| SocketAddr::V4((*v4).into()));
+    v4.or_else(|| {
+        address
+            .as_sockaddr_in6()
+            .map(|v6| SocketAddr::V6((*v6).into()))
+    })
 }

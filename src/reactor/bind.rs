@@ -1,15 +1,20 @@
 //! Opening the sockets, with the options that neither std nor mio sets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
-use log::debug;
+use log::{debug, warn};
 use mio::net::TcpListener;
-use rustix::net::sockopt::{set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, set_ip_mtu_discover, set_socket_recv_buffer_size,
+    set_socket_recv_buffer_size_force, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::batch_udp::BatchUdp;
+use super::batch_udp::{BatchUdp, Nature};
+use super::drop_count::DropCount;
 
 /// Keepalive, tcp(7): how long a connection is silent until the kernel asks whether the peer is
 /// still there, how long it waits for an answer, and how often it asks. A dead peer is found after
@@ -31,7 +36,12 @@ pub struct BindOptions {
     pub reuse_port: bool,
     /// How many connections wait for accept, at most; the kernel cuts it to `net.core.somaxconn`.
     pub backlog: i32,
+    /// The datagram sockets' receive buffer; `None` leaves it to the kernel.
+    pub receive_buffer_bytes: Option<usize>,
 }
+
+/// Where nothing is sent to: a connect(2) of UDP asks for a route and no more.
+const PROBE_PORT: u16 = 9;
 
 /// Opens a TCP listener. An option that the kernel refuses is done without, unless it was asked
 /// for.
@@ -66,18 +76,158 @@ pub fn tcp_listener(address: SocketAddr, options: BindOptions) -> io::Result<Tcp
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Opens a UDP socket, with GRO and GSO where the kernel has them.
+/// Opens a UDP socket for a server, with GRO and GSO where the kernel has them.
+///
+/// Only what a promise needs is an error: on a wildcard, the address that each datagram was sent
+/// to, as a reply leaves from there. All else is told at debug and done without.
 ///
 /// # Errors
 /// As socket(2), bind(2) and setsockopt(2).
 pub fn datagrams(address: SocketAddr, options: BindOptions) -> io::Result<BatchUdp> {
-    let socket = Socket::new(
+    let socket = open_udp(address)?;
+    let is_wildcard = address.ip().to_canonical().is_unspecified();
+    let takes_v4 = address.ip().to_canonical().is_ipv4() || (is_wildcard && options.dual_stack);
+    if is_wildcard {
+        ask_for_hits(&socket, address, takes_v4)?;
+    }
+    set_options(&socket, takes_v4);
+    if let Some(bytes) = options.receive_buffer_bytes {
+        set_receive_buffer(&socket, address, bytes);
+    }
+    bind(&socket, address, options)?;
+    if address.is_ipv6() && is_wildcard {
+        // Replies leave from an address that is routed to this host and on none of its interfaces
+        // (AnyIP). Not before bind(2), which would then take any address.
+        do_without("IPV6_FREEBIND", socket.set_freebind_v6(true));
+    }
+    let drop_count = DropCount::new(&socket, address.is_ipv6());
+    if let Err(error) = &drop_count {
+        debug!("udp without a count of the kernel's drops: {error}");
+    }
+    let nature = Nature {
+        has_gso: has_gso(&socket),
+        shared: Some(address.ip()).filter(|ip| is_shared(*ip)),
+    };
+    Ok(BatchUdp::new(socket, nature, drop_count.ok()))
+}
+
+/// Opens a UDP socket for a client, which knows whom it asks from where.
+///
+/// # Errors
+/// As socket(2) and bind(2).
+pub fn client_datagrams(address: SocketAddr) -> io::Result<BatchUdp> {
+    let socket = open_udp(address)?;
+    set_options(&socket, address.is_ipv4());
+    bind(&socket, address, BindOptions::default())?;
+    let nature = Nature {
+        has_gso: has_gso(&socket),
+        shared: None,
+    };
+    Ok(BatchUdp::new(socket, nature, None))
+}
+
+fn open_udp(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(
         Domain::for_address(address),
         Type::DGRAM.nonblocking(),
         Some(Protocol::UDP),
-    )?;
-    bind(&socket, address, options)?;
-    BatchUdp::new(socket)
+    )
+}
+
+/// Has the kernel tell with each datagram where it was sent to.
+fn ask_for_hits(socket: &Socket, address: SocketAddr, takes_v4: bool) -> io::Result<()> {
+    let needed = |option: &str, error: nix::Error| {
+        let why = "so no reply could leave from the address that was asked";
+        io::Error::other(format!(
+            "{option}: {error}, {why}; give each address of its own with --listen"
+        ))
+    };
+    let ask_v4 = || setsockopt(socket, sockopt::Ipv4PacketInfo, &true);
+    if address.is_ipv4() {
+        return ask_v4().map_err(|error| needed("IP_PKTINFO", error));
+    }
+    setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)
+        .map_err(|error| needed("IPV6_RECVPKTINFO", error))?;
+    if takes_v4 {
+        // IPv4 in the IPv6 form has the address too, but not whether it is a broadcast one.
+        do_without("IP_PKTINFO", ask_v4().map_err(Into::into));
+    }
+    Ok(())
+}
+
+/// What every datagram socket has where the kernel lets it.
+fn set_options(socket: &Socket, takes_v4: bool) {
+    let gro = setsockopt(socket, sockopt::UdpGroSegment, &true);
+    do_without("UDP_GRO", gro.map_err(Into::into));
+    if takes_v4 {
+        // Without DF, as its ping may have come: a router with a narrower link cuts it up, where
+        // otherwise it would be lost if the router's word about it is (RFC 2923 section 2.1).
+        let may_be_cut = set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT);
+        do_without("IP_MTU_DISCOVER", may_be_cut.map_err(Into::into));
+    }
+}
+
+/// Whether UDP_SEGMENT is known: udp(7).
+fn has_gso(socket: &Socket) -> bool {
+    let known = getsockopt(socket, sockopt::UdpGsoSegment);
+    let has_gso = known.is_ok();
+    if let Err(error) = known {
+        debug!("getsockopt UDP_SEGMENT: {error}; going on without");
+    }
+    has_gso
+}
+
+/// As large as asked, and that is told where it is not. The kernel gives twice that, for its own
+/// needs: socket(7).
+fn set_receive_buffer(socket: &Socket, address: SocketAddr, bytes: usize) {
+    let forced = set_socket_recv_buffer_size_force(socket, bytes);
+    let outcome = forced.or_else(|_| set_socket_recv_buffer_size(socket, bytes));
+    let got = socket.recv_buffer_size().unwrap_or_default() / 2;
+    if let Err(error) = outcome {
+        warn!("udp://{address}: receive buffer of {got} bytes instead of {bytes}: {error}");
+    } else if got < bytes {
+        warn!(
+            "udp://{address}: receive buffer of {got} bytes instead of {bytes}: \
+             net.core.rmem_max allows no more"
+        );
+    }
+}
+
+/// Whether this is the address of many hosts. Only a route tells of a subnet's broadcast address:
+/// connect(2) refuses it with EACCES.
+fn is_shared(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) if v4.is_unspecified() => false,
+        IpAddr::V4(v4) => {
+            let any = (Ipv4Addr::UNSPECIFIED, 0);
+            let probe = UdpSocket::bind(any).and_then(|probe| probe.connect((v4, PROBE_PORT)));
+            v4.is_multicast()
+                || probe.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        }
+        IpAddr::V6(v6) => v6.is_multicast(),
+    }
+}
+
+/// Whether an address is this host's own; true where that cannot be found out.
+///
+/// bind(2) takes no other, but for what net.ipv4.ip_nonlocal_bind and its IPv6 twin let it. What
+/// they do not change: an IPv4 route from an address exists only if that is this host's own, and of
+/// all IPv6 addresses that this host has, the one to ask itself from is itself (RFC 6724, rule 1).
+pub fn is_local(address: SocketAddr) -> bool {
+    let found = match (address.ip().to_canonical(), address) {
+        (IpAddr::V6(ip), SocketAddr::V6(v6)) => {
+            let peer = SocketAddrV6::new(ip, PROBE_PORT, 0, v6.scope_id());
+            UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).map(|probe| {
+                let local = probe.connect(peer).and_then(|()| probe.local_addr());
+                local.is_ok_and(|local| local.ip() == IpAddr::V6(ip))
+            })
+        }
+        (ip, _) => UdpSocket::bind((ip, 0)).map(|probe| probe.connect((ip, PROBE_PORT)).is_ok()),
+    };
+    match found {
+        Ok(is_local) => is_local,
+        Err(error) => error.kind() != io::ErrorKind::AddrNotAvailable,
+    }
 }
 
 /// Whether an IPv6 wildcard can be had that takes IPv4 traffic too; false where that cannot be

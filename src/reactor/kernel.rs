@@ -235,13 +235,37 @@ impl Arrivals {
     }
 }
 
+/// The local address that a datagram was sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The address. IPv4 comes in its mapped form where the socket is one for IPv6.
+    pub ip: IpAddr,
+    /// The index of its interface, where an address says nothing without (link-local, RFC 4007);
+    /// else 0.
+    pub scope_id: u32,
+    /// A broadcast or multicast address, as the kernel's routes have it.
+    pub is_shared: bool,
+}
+
+impl From<IpAddr> for Hit {
+    /// An address that is this host's alone and needs no scope.
+    fn from(ip: IpAddr) -> Self {
+        Self {
+            ip,
+            scope_id: 0,
+            is_shared: false,
+        }
+    }
+}
+
 /// A datagram, or several of one length from one peer, received as a super-packet (GRO).
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Who sent it, as far as can be known.
+    /// Who sent it, as far as can be known. A link-local one has its scope.
     pub source: SocketAddr,
-    /// The local address that it was sent to, where the kernel tells.
-    pub hit: Option<IpAddr>,
+    /// The local address that it was sent to, where that is not the one that the socket is bound
+    /// to.
+    pub hit: Option<Hit>,
     /// All of its bytes.
     pub len_bytes: usize,
     /// The length of each datagram in it; the last may be shorter. As long as all of it if there is
@@ -266,7 +290,7 @@ pub struct Departure<'a> {
     /// Who gets it.
     pub destination: SocketAddr,
     /// The local address that it leaves from; `None` lets the kernel choose.
-    pub source: Option<IpAddr>,
+    pub source: Option<Hit>,
     /// All of its bytes.
     pub bytes: &'a [u8],
     /// The length of each datagram in it; the last may be shorter.
@@ -288,11 +312,12 @@ pub trait Datagrams: Debug {
     /// As getsockname(2).
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
-    /// Receives as many as are there and fit, and returns how many slots were filled.
+    /// Receives as many as are there, `most` at most (from 1 to [`ARRIVALS_PER_CALL`]), and returns
+    /// how many slots were filled.
     ///
     /// # Errors
     /// As recvmmsg(2).
-    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize>;
+    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize>;
 
     /// Sends one departure.
     ///
@@ -302,4 +327,8 @@ pub trait Datagrams: Debug {
 
     /// How many datagrams one departure may hold: 1 where the kernel has no GSO.
     fn max_segments(&self) -> usize;
+
+    /// How many datagrams the kernel has dropped since the socket was opened, before anybody could
+    /// receive them, modulo 2^32; `None` where that cannot be known.
+    fn kernel_drops(&mut self) -> Option<u32>;
 }

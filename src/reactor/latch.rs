@@ -103,12 +103,17 @@ impl<S: Stream> Latched<S> {
 }
 
 impl<D: Datagrams> Latched<D> {
-    /// Receives once. Fewer arrivals than there are slots have emptied the socket: recvmmsg(2)
-    /// stops early for nothing else but an error, which has announced itself in the event.
+    /// Receives once, into every slot.
     pub fn receive(&mut self, arrivals: &mut Arrivals) -> Attempt<usize> {
-        let outcome = self.try_read(|socket| socket.receive(arrivals));
+        self.receive_some(arrivals, ARRIVALS_PER_CALL)
+    }
+
+    /// Receives once. Fewer arrivals than were asked for have emptied the socket: recvmmsg(2) stops
+    /// early for nothing else but an error, which has announced itself in the event.
+    pub fn receive_some(&mut self, arrivals: &mut Arrivals, most: usize) -> Attempt<usize> {
+        let outcome = self.try_read(|socket| socket.receive(arrivals, most));
         if let Attempt::Done(count) = outcome
-            && count < ARRIVALS_PER_CALL
+            && count < most
             && !self.short_read_proves_nothing
         {
             self.readable = false;

@@ -11,6 +11,7 @@ pub mod batch_udp;
 pub mod bind;
 pub mod bucket;
 pub mod deadlines;
+mod drop_count;
 pub mod kernel;
 pub mod latch;
 pub mod os;

@@ -19,7 +19,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use super::attempt::{is_interrupted, still_connecting};
 use super::batch_udp::BatchUdp;
-use super::bind::{self, BindOptions};
+use super::bind;
 use super::kernel::{Flags, Kernel, Listener, Readiness, Signal, Stream, Token};
 use crate::signals::is_hang_up_ignored;
 
@@ -210,7 +210,7 @@ impl Kernel for Os {
     }
 
     fn open_datagrams(&mut self, local: SocketAddr) -> io::Result<BatchUdp> {
-        bind::datagrams(local, BindOptions::default())
+        bind::client_datagrams(local)
     }
 
     fn next_signal(&mut self) -> Option<Signal> {
@@ -228,16 +228,9 @@ impl Kernel for Os {
         signal
     }
 
-    /// bind(2) refuses, with EADDRNOTAVAIL, exactly the addresses that this host has not.
+    /// As bind(2) has it, and more: with net.ipv4.ip_nonlocal_bind=1 it takes any address.
     fn is_local(&self, address: SocketAddr) -> bool {
-        let mut any_port = SocketAddr::new(address.ip().to_canonical(), 0);
-        if let (SocketAddr::V6(any_port), SocketAddr::V6(address)) = (&mut any_port, address) {
-            any_port.set_scope_id(address.scope_id());
-        }
-        match std::net::UdpSocket::bind(any_port) {
-            Ok(_) => true,
-            Err(error) => error.kind() != io::ErrorKind::AddrNotAvailable,
-        }
+        bind::is_local(address)
     }
 }
 

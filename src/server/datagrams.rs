@@ -3,7 +3,7 @@
 //! A pong is as long as its ping. So a super-packet of pings (GRO) becomes a super-packet of pongs
 //! (GSO) as it stands, and pings that one peer sent singly leave as one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use log::{Level, debug, log_enabled, trace, warn};
@@ -15,12 +15,19 @@ use crate::protocol::datagram::{Drop, Reply, answer, check_source};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::bucket::Bucket;
 use crate::reactor::deadlines::RETRY_AFTER;
-use crate::reactor::kernel::{Arrival, Arrivals, Datagrams, Departure, Readiness};
+use crate::reactor::kernel::{
+    ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Hit, Readiness,
+};
 use crate::reactor::latch::Latched;
+use crate::reactor::outage::Outage;
 
 /// How many times one socket is received from in one turn of the loop: a flood costs each turn, and
 /// so everybody else, a bounded time.
 pub const RECEIVES_PER_TURN: usize = 4;
+
+/// How many datagrams are asked for as long as fewer are there: one, and one to prove that it was
+/// the only one. Asking for more costs time for each that is not there.
+const FEW_ARRIVALS: usize = 2;
 
 /// The longest departure: what a UDP packet over IPv4 can carry (65,535 less both headers).
 const DEPARTURE_MAX_BYTES: usize = 65_507;
@@ -60,6 +67,11 @@ pub struct DatagramPort<D> {
     local: SocketAddr,
     /// Receiving failed: the latch stays set, but the next try waits.
     paused_until: Option<Instant>,
+    outage: Outage,
+    /// How many datagrams to ask for.
+    most: usize,
+    /// How many the kernel had dropped when it was last asked.
+    seen_drops: u32,
 }
 
 impl<D: Datagrams> DatagramPort<D> {
@@ -69,6 +81,9 @@ impl<D: Datagrams> DatagramPort<D> {
             socket: Latched::new(socket),
             local,
             paused_until: None,
+            outage: Outage::default(),
+            most: FEW_ARRIVALS,
+            seen_drops: 0,
         }
     }
 
@@ -82,14 +97,20 @@ impl<D: Datagrams> DatagramPort<D> {
         self.socket.is_readable() && self.paused_until.is_none()
     }
 
-    /// When to try again, if receiving pauses.
-    pub fn paused_until(&self) -> Option<Instant> {
+    /// When it next has something to do for its own sake.
+    pub fn next_deadline(&self) -> Option<Instant> {
         self.paused_until
+            .into_iter()
+            .chain(self.outage.over_at())
+            .min()
     }
 
-    /// Time has passed: receiving may work again.
-    pub fn resume(&mut self) {
-        self.paused_until = None;
+    /// Does what it is time for.
+    pub fn keep_deadlines(&mut self, now: Instant) {
+        self.paused_until.take_if(|at| *at <= now);
+        if self.outage.ends(now) {
+            warn!("receiving on udp://{} works again", self.local);
+        }
     }
 
     /// The kernel has said that nothing more is there.
@@ -102,7 +123,7 @@ impl<D: Datagrams> DatagramPort<D> {
         self.socket.io()
     }
 
-    /// Answers what is there, within the budget.
+    /// Receives once, and answers what came.
     pub fn work(
         &mut self,
         bench: &mut DatagramBench,
@@ -110,21 +131,32 @@ impl<D: Datagrams> DatagramPort<D> {
         now: Instant,
         is_local: impl Fn(SocketAddr) -> bool,
     ) {
-        for _ in 0..RECEIVES_PER_TURN {
-            if !self.is_ready() {
-                break;
+        match self.socket.receive_some(&mut bench.arrivals, self.most) {
+            Attempt::Done(count) => {
+                self.most = if count < self.most {
+                    FEW_ARRIVALS
+                } else {
+                    ARRIVALS_PER_CALL
+                };
+                self.answer_all(count, bench, counters, now, &is_local);
             }
-            let count = match self.socket.receive(&mut bench.arrivals) {
-                Attempt::Done(count) => count,
-                Attempt::Blocked => break,
-                Attempt::Failed(error) => {
-                    counters.receive_errors += 1;
-                    self.paused_until = Some(now + RETRY_AFTER);
-                    warn!("udp receive on port {}: {error}", self.local.port());
-                    break;
+            Attempt::Blocked => {}
+            Attempt::Failed(error) => {
+                counters.receive_errors += 1;
+                self.paused_until = Some(now + RETRY_AFTER);
+                if self.outage.begins(now) {
+                    warn!("cannot receive on udp://{}: {error}", self.local);
                 }
-            };
-            self.answer_all(count, bench, counters, now, &is_local);
+            }
+        }
+    }
+
+    /// Counts what the kernel has dropped since it was last asked.
+    pub fn count_kernel_drops(&mut self, counters: &mut Counters) {
+        if let Some(drops) = self.socket.io().kernel_drops() {
+            let fresh = drops.wrapping_sub(self.seen_drops);
+            self.seen_drops = drops;
+            counters.count_dropped(Drop::Kernel, u64::from(fresh));
         }
     }
 
@@ -148,8 +180,7 @@ impl<D: Datagrams> DatagramPort<D> {
                 continue;
             };
             counters.udp.received_bytes += bytes.len() as u64;
-            let forbidden =
-                check_source(arrival.source, arrival.hit, self.local.port(), is_local).err();
+            let forbidden = self.check(arrival, is_local).err();
             let route = self.route_back(arrival);
             for datagram in segments(bytes, arrival.segment_bytes) {
                 counters.udp.messages += 1;
@@ -173,12 +204,23 @@ impl<D: Datagrams> DatagramPort<D> {
         outgoing.send(&mut self.socket, counters);
     }
 
+    fn is_wildcard(&self) -> bool {
+        self.local.ip().to_canonical().is_unspecified()
+    }
+
+    fn check(&self, arrival: &Arrival, is_local: impl Fn(SocketAddr) -> bool) -> Result<(), Drop> {
+        let bound = (!self.is_wildcard()).then(|| Hit::from(self.local.ip()));
+        let hit = arrival.hit.or(bound);
+        let is_shared = hit.is_some_and(|hit| hit.is_shared);
+        let hit = hit.map(|hit| hit.ip);
+        check_source(arrival.source, hit, is_shared, self.local.port(), is_local)
+    }
+
     fn route_back(&self, arrival: &Arrival) -> Route {
-        // A socket that is bound to one address replies from it anyway.
-        let source = arrival.hit.filter(|_| self.local.ip().is_unspecified());
         Route {
             destination: arrival.source,
-            source,
+            // A socket that is bound to one address replies from it anyway.
+            source: arrival.hit.filter(|_| self.is_wildcard()),
             is_super: arrival.segment_bytes < arrival.len_bytes,
         }
     }
@@ -196,7 +238,7 @@ fn segments(bytes: &mut [u8], segment_bytes: usize) -> impl Iterator<Item = &mut
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Route {
     destination: SocketAddr,
-    source: Option<IpAddr>,
+    source: Option<Hit>,
     /// The path has already carried a super-packet of this segment's length.
     is_super: bool,
 }

@@ -1,12 +1,9 @@
 //! What is done when its time has come: whose timeout has passed, and what waited to be tried again.
 
-use std::time::Instant;
-
 use log::info;
 
 use super::Server;
 use super::counters::CloseReason;
-use super::datagrams::DatagramPort;
 use crate::reactor::kernel::{Kernel, Readiness};
 
 impl<K: Kernel> Server<K> {
@@ -14,7 +11,6 @@ impl<K: Kernel> Server<K> {
     pub(super) fn expire(&mut self) {
         let phase_end = self.phase_end();
         let now = self.now;
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         self.acceptors
             .iter_mut()
             .for_each(|acceptor| acceptor.keep_deadlines(now));
@@ -23,8 +19,7 @@ impl<K: Kernel> Server<K> {
         }
         self.ports
             .iter_mut()
-            .filter(|it| is_due(it.paused_until()))
-            .for_each(DatagramPort::resume);
+            .for_each(|port| port.keep_deadlines(now));
         while let Some((_, key)) = self.deadlines.pop_expired(now) {
             self.expire_connection(key);
             if self.now >= phase_end {

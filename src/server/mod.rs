@@ -32,7 +32,7 @@ use accept::{Acceptor, Fullness};
 pub use config::{Config, LINGER_TIMEOUT, PHASE_MAX, Sizes};
 use connection::{Bench, Connection};
 use counters::Counters;
-use datagrams::{DatagramBench, DatagramPort};
+use datagrams::{DatagramBench, DatagramPort, RECEIVES_PER_TURN};
 use drain::Drain;
 use source::Source;
 
@@ -247,7 +247,7 @@ impl<K: Kernel> Server<K> {
             return Some(Duration::ZERO);
         }
         let pauses = self.acceptors.iter().filter_map(Acceptor::next_deadline);
-        let pauses = pauses.chain(self.ports.iter().filter_map(DatagramPort::paused_until));
+        let pauses = pauses.chain(self.ports.iter().filter_map(DatagramPort::next_deadline));
         let pauses = pauses.chain(self.register_outage.over_at());
         let drain = self.drain.as_ref().and_then(Drain::next_deadline);
         let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
@@ -333,11 +333,16 @@ impl<K: Kernel> Server<K> {
         let phase_end = self.phase_end();
         let first = self.first_of(self.ports.len());
         for index in (first..self.ports.len()).chain(0..first) {
-            let (kernel, bench) = (&self.kernel, &mut self.datagram_bench);
-            let is_local = |address| kernel.is_local(address);
-            self.ports[index].work(bench, &mut self.bench.counters, self.now, is_local);
-            if !self.may_go_on(phase_end) {
-                break;
+            for _ in 0..RECEIVES_PER_TURN {
+                if !self.ports[index].is_ready() {
+                    break;
+                }
+                let (kernel, bench) = (&self.kernel, &mut self.datagram_bench);
+                let is_local = |address| kernel.is_local(address);
+                self.ports[index].work(bench, &mut self.bench.counters, self.now, is_local);
+                if !self.may_go_on(phase_end) {
+                    return;
+                }
             }
         }
     }
@@ -372,7 +377,10 @@ impl<K: Kernel> Server<K> {
     }
 
     /// SIGUSR1: a line for each counter that is not zero.
-    fn report(&self) {
+    fn report(&mut self) {
+        for port in &mut self.ports {
+            port.count_kernel_drops(&mut self.bench.counters);
+        }
         info!("connections {}", self.connections.len());
         self.counters().each(|name, label, count| match label {
             _ if count == 0 => {}

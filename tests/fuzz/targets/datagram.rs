@@ -5,9 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
 use pingpong::protocol::datagram::{Reply, answer, check_source};
+use pingpong::reactor::kernel::Hit;
 use reference::Deserved;
 
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "shared with the tests"
+)]
 #[path = "../../it/sim/reference.rs"]
 mod reference;
 
@@ -23,10 +29,19 @@ fuzz_target!(|data: &[u8]| {
     };
     let strict = rules & 1 == 1;
     let source = SocketAddr::from(([*a, *b, *c, *d], u16::from_be_bytes([*high, *low])));
-    let hit = (rules & 2 == 2).then_some(IpAddr::from(*hit));
+    let hit = (rules & 2 == 2).then_some(Hit {
+        is_shared: rules & 4 == 4,
+        ..IpAddr::from(*hit).into()
+    });
     let is_local = |address: SocketAddr| address.ip().is_loopback();
     let mut bytes = datagram.to_vec();
-    let may = check_source(source, hit, PORT, is_local);
+    let may = check_source(
+        source,
+        hit.map(|hit| hit.ip),
+        hit.is_some_and(|hit| hit.is_shared),
+        PORT,
+        is_local,
+    );
     let given = match (answer(&mut bytes, strict), may) {
         (Err(_), _) => {
             assert_eq!(bytes, datagram, "a datagram without a reply was changed");
@@ -36,5 +51,8 @@ fuzz_target!(|data: &[u8]| {
         (Ok(Reply::Pong), Ok(())) => Deserved::Pong(bytes),
         (Ok(Reply::Other { len_bytes }), Ok(())) => Deserved::Other(bytes[..len_bytes].to_vec()),
     };
-    assert_eq!(given, reference::deserved(datagram, strict, source, hit, PORT));
+    assert_eq!(
+        given,
+        reference::deserved(datagram, strict, source, hit, PORT)
+    );
 });

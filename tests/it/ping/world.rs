@@ -368,7 +368,7 @@ impl Datagrams for Handle {
         Stream::local_addr(self)
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
+    fn receive(&mut self, arrivals: &mut Arrivals, _most: usize) -> io::Result<usize> {
         match self.next_act()? {
             Act::Send(bytes) => {
                 arrivals.bytes[..ARRIVAL_MAX_BYTES][..bytes.len()].copy_from_slice(&bytes);
@@ -392,5 +392,9 @@ impl Datagrams for Handle {
 
     fn max_segments(&self) -> usize {
         1
+    }
+
+    fn kernel_drops(&mut self) -> Option<u32> {
+        None
     }
 }

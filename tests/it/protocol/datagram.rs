@@ -121,7 +121,7 @@ fn checked(source: &str, hit: Option<&str>, is_local: Option<bool>) -> Result<()
     let source: SocketAddr = source.parse().unwrap();
     let hit = hit.map(|ip| ip.parse().unwrap());
     let mut asked = false;
-    let outcome = check_source(source, hit, OWN_PORT, |address| {
+    let outcome = check_source(source, hit, false, OWN_PORT, |address| {
         asked = true;
         assert_eq!(address, source);
         is_local.expect("nobody should ask")
@@ -232,7 +232,7 @@ proptest! {
         is_local in any::<bool>(),
     ) {
         let v4 = Ipv4Addr::from(ip);
-        let check = |ip: IpAddr| check_source((ip, port).into(), None, OWN_PORT, |_| is_local);
+        let check = |ip: IpAddr| check_source((ip, port).into(), None, false, OWN_PORT, |_| is_local);
         let expected = if port < 1024 || port == 2049 {
             Err(Drop::ServicePort)
         } else if v4.octets()[0] & 0xf0 == 0xe0 || ip == u32::MAX {

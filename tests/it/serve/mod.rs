@@ -19,3 +19,6 @@ mod stop;
 mod tcp;
 mod turns;
 mod udp;
+mod udp_kernel;
+mod udp_network;
+mod udp_options;

@@ -174,6 +174,13 @@ impl World {
         backlogs.any(|backlog| backlog.contains(&conn))
     }
 
+    /// What the kernel has dropped is to be asked for now.
+    pub fn note_report(&mut self) {
+        for socket in self.ports.iter_mut().filter(|socket| socket.is_open) {
+            socket.lost_at_report = socket.lost;
+        }
+    }
+
     pub fn note_stop(&mut self) {
         if self.stop_told_ns.is_some() {
             self.later_stops += usize::from(self.stats.waits > self.stop_told_wait);

@@ -1,5 +1,7 @@
 //! Small cases, all of them: enumerated and counted, not drawn.
 
+use std::net::IpAddr;
+
 use super::faults::{Call, Fault, Faults};
 use super::peer::{DatagramPeer, Ending, Peer, Role};
 use super::plan::{MS, Plan};
@@ -95,7 +97,7 @@ fn mixed() -> Plan {
     let datagrams = |packets: &[(&[u8], usize)]| {
         let role = Role::Datagrams(DatagramPeer {
             source: "127.0.0.1:40000".parse().unwrap(),
-            hit: Some("127.0.0.2".parse().unwrap()),
+            hit: Some(IpAddr::from([127, 0, 0, 2]).into()),
             packets: packets
                 .iter()
                 .map(|(bytes, len)| (bytes.to_vec(), *len))

@@ -94,8 +94,10 @@ impl Kernel for SimKernel {
         let signal = world.signals.pop_front()?;
         say!(world, "the server takes the signal {signal:?}");
         world.stats.successes += 1;
-        if signal == Signal::Stop {
-            world.note_stop();
+        match signal {
+            Signal::Stop => world.note_stop(),
+            Signal::Report => world.note_report(),
+            Signal::HangUp | Signal::Unused(_) => {}
         }
         Some(signal)
     }
@@ -145,8 +147,12 @@ impl Datagrams for SimDatagrams {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        self.0.kernel.0.borrow_mut().receive(self.0.id, arrivals)
+    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize> {
+        self.0
+            .kernel
+            .0
+            .borrow_mut()
+            .receive(self.0.id, arrivals, most)
     }
 
     fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
@@ -155,6 +161,12 @@ impl Datagrams for SimDatagrams {
 
     fn max_segments(&self) -> usize {
         self.0.kernel.0.borrow().ports[self.0.id].gso_segments
+    }
+
+    fn kernel_drops(&mut self) -> Option<u32> {
+        let port = &mut self.0.kernel.0.borrow_mut().ports[self.0.id];
+        port.lost_told = port.lost;
+        Some(port.lost)
     }
 }
 

@@ -294,6 +294,7 @@ impl World {
             });
             self.edge(Id::Port(port));
         } else {
+            socket.lost += 1;
             say!(self, "... which is lost: the buffer is full");
         }
         let peer = &mut self.peers[number];

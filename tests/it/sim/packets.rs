@@ -12,7 +12,12 @@ use super::world::{PORT, World, say};
 
 impl World {
     /// recvmmsg(2), with GRO
-    pub fn receive(&mut self, port: usize, arrivals: &mut Arrivals) -> io::Result<usize> {
+    pub fn receive(
+        &mut self,
+        port: usize,
+        arrivals: &mut Arrivals,
+        most: usize,
+    ) -> io::Result<usize> {
         let fault = self.enter(Call::Receive);
         let is_deaf = self.now_ns < self.plan.kernel.deaf_until_ns;
         let socket = &mut self.ports[port];
@@ -27,12 +32,14 @@ impl World {
             Some(Fault::Interrupted) => return Err(Errno::INTR.into()),
             Some(Fault::Fails(errno)) => {
                 socket.is_failing = true;
+                self.failures_ns.push(self.turn_ns);
                 return Err(errno.into());
             }
             None | Some(Fault::Short) => {}
         }
         if is_deaf {
             socket.is_failing = true;
+            self.failures_ns.push(self.turn_ns);
             say!(self, "receive Port({port}): ENOMEM");
             return Err(Errno::NOMEM.into());
         }
@@ -45,6 +52,7 @@ impl World {
             .bytes
             .chunks_exact_mut(arrivals.slot_bytes)
             .enumerate()
+            .take(most)
         {
             let Some(mut packet) = self.ports[port].queue.pop_front() else {
                 break;
@@ -139,7 +147,6 @@ impl World {
             departure.destination
         );
         let count = self.check_departure(port, departure);
-        let socket = &mut self.ports[port];
         match fault {
             None | Some(Fault::Short) => {
                 self.settle(port, departure);
@@ -148,13 +155,7 @@ impl World {
                 Ok(())
             }
             Some(Fault::Interrupted) => Err(Errno::INTR.into()),
-            Some(fault @ Fault::Fails(errno)) if count > 1 => {
-                // As quinn-udp has it: a path that refuses segments is asked no more.
-                if matches!(errno, Errno::IO | Errno::INVAL) {
-                    socket.gso_segments = 1;
-                }
-                Err(fault.to_error())
-            }
+            Some(fault @ Fault::Fails(_)) if count > 1 => Err(fault.to_error()),
             Some(fault) => {
                 self.settle(port, departure);
                 Err(fault.to_error())

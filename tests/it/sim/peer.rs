@@ -1,6 +1,8 @@
 //! The peers: what they send, how they read, how they end.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use pingpong::reactor::kernel::Hit;
 
 use super::plan::MS;
 use super::rng::Rng;
@@ -53,7 +55,7 @@ pub struct StreamPeer {
 #[derive(Clone, Debug)]
 pub struct DatagramPeer {
     pub source: SocketAddr,
-    pub hit: Option<IpAddr>,
+    pub hit: Option<Hit>,
     pub packets: Vec<(Vec<u8>, usize)>,
     pub sent: usize,
 }
@@ -198,33 +200,66 @@ impl Peer {
     pub fn datagrams(rng: &mut Rng) -> Self {
         let own = super::world::PORT;
         let port = rng.pick(&[40_000, 40_000, 40_000, 0, 7, 1023, 1024, 2049, own]);
-        let ip = rng.pick(&[
-            Ipv4Addr::LOCALHOST,
-            Ipv4Addr::LOCALHOST,
-            Ipv4Addr::new(192, 0, 2, 1),
-            Ipv4Addr::BROADCAST,
-            Ipv4Addr::new(224, 0, 0, 1),
-        ]);
-        let ip = if rng.one_in(3) {
-            IpAddr::V6(ip.to_ipv6_mapped())
-        } else {
-            ip.into()
-        };
-        let hit = rng.pick(&[
-            Ipv4Addr::new(127, 0, 0, 2),
-            Ipv4Addr::LOCALHOST,
-            Ipv4Addr::new(224, 0, 0, 251),
-        ]);
+        let (source, hit) = addresses(rng, port);
         let packets = (0..rng.between(1, 6)).map(|_| packet(rng)).collect();
         let role = Role::Datagrams(DatagramPeer {
-            source: SocketAddr::new(ip, port),
-            hit: (!rng.one_in(8)).then_some(hit.into()),
+            source,
+            hit: (!rng.one_in(8)).then_some(hit),
             packets,
             sent: 0,
         });
         let start = rng.pick(&[0, MS, 50 * MS]);
         let pace_ns = rng.pick(&[0, 0, 1000, 10 * MS]);
         Self::new("datagrams", role, start, pace_ns)
+    }
+}
+
+/// Who asks whom: over IPv4, over IPv4 on a socket for IPv6, over IPv6, or over IPv6 with a source
+/// that says IPv4.
+fn addresses(rng: &mut Rng, port: u16) -> (SocketAddr, Hit) {
+    let v4 = rng.pick(&[
+        Ipv4Addr::LOCALHOST,
+        Ipv4Addr::LOCALHOST,
+        Ipv4Addr::new(192, 0, 2, 1),
+        Ipv4Addr::BROADCAST,
+        Ipv4Addr::new(224, 0, 0, 1),
+        Ipv4Addr::UNSPECIFIED,
+    ]);
+    let v6 = rng.pick(&[
+        "2001:db8::1",
+        "2001:db8::1",
+        "fe80::1",
+        "::1",
+        "::",
+        "ff02::1",
+    ]);
+    let v6: Ipv6Addr = v6.parse().unwrap();
+    let hit_v4 = rng.pick(&[
+        Ipv4Addr::new(127, 0, 0, 2),
+        Ipv4Addr::LOCALHOST,
+        Ipv4Addr::new(192, 0, 2, 255),
+        Ipv4Addr::new(224, 0, 0, 251),
+    ]);
+    let hit_v6 = rng.pick(&["2001:db8::2", "2001:db8::2", "fe80::2", "ff02::2"]);
+    let hit_v6: Ipv6Addr = hit_v6.parse().unwrap();
+    let scope = |ip: Ipv6Addr| if ip.is_unicast_link_local() { 3 } else { 0 };
+    let from_v6 = SocketAddrV6::new(v6, port, 0, scope(v6)).into();
+    let over_v6 = Hit {
+        scope_id: scope(hit_v6),
+        ..IpAddr::from(hit_v6).into()
+    };
+    let over_v4 = |ip: IpAddr| Hit {
+        is_shared: hit_v4.octets()[3] == 255,
+        ..ip.into()
+    };
+    match rng.between(1, 6) {
+        1 | 2 => ((v4, port).into(), over_v4(hit_v4.into())),
+        3 | 4 => (
+            (v4.to_ipv6_mapped(), port).into(),
+            over_v4(hit_v4.to_ipv6_mapped().into()),
+        ),
+        5 => (from_v6, over_v6),
+        _ => ((v4.to_ipv6_mapped(), port).into(), over_v6),
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use pingpong::reactor::kernel::Hit;
+
 /// What one stream deserves, given the bytes that were read from it.
 #[derive(Debug, Default)]
 pub struct Reference {
@@ -110,11 +112,13 @@ pub enum Deserved {
 
 /// What a datagram from `source`, sent to `hit`, deserves from a server on `own_port` of a host
 /// whose addresses are `127.0.0.0/8` and `::1`.
+///
+/// What is not known (`None`) forbids nothing.
 pub fn deserved(
     datagram: &[u8],
     strict: bool,
     source: SocketAddr,
-    hit: Option<IpAddr>,
+    hit: Option<Hit>,
     own_port: u16,
 ) -> Deserved {
     // IPv4 may come in its mapped form: the text without its prefix is the same address.
@@ -126,9 +130,17 @@ pub fn deserved(
             .unwrap()
     };
     let is_group = |ip| plain(ip).is_multicast() || plain(ip).to_string() == "255.255.255.255";
+    let is_many = |hit: Hit| hit.is_shared || is_group(hit.ip);
+    // A packet is of one family at both its ends, whatever they look like.
+    let is_disguised = |hit: Hit| {
+        let seems_v4 = |ip: IpAddr| ip.to_string().starts_with("::ffff:");
+        seems_v4(source.ip()) && hit.ip.is_ipv6() && !seems_v4(hit.ip)
+    };
+    let is_nobody = ["0.0.0.0", "::"].contains(&plain(source.ip()).to_string().as_str());
     let is_ours = source.port() == own_port && plain(source.ip()).is_loopback();
     let is_service = source.port() < 1024 || source.port() == 2049;
-    if is_ours || is_service || is_group(source.ip()) || hit.is_some_and(is_group) {
+    let is_asked_by_nobody = is_ours || is_service || is_nobody || is_group(source.ip());
+    if is_asked_by_nobody || hit.is_some_and(is_many) || hit.is_some_and(is_disguised) {
         return Deserved::Nothing;
     }
     match reply(datagram) {

@@ -11,6 +11,7 @@ use pingpong::server::{Exit, Server};
 use super::faults::Call;
 use super::kernel::SimKernel;
 use super::plan::Plan;
+use super::socket::PortSocket;
 use super::world::{Stats, World};
 
 /// The most that a client can cost, whatever it sends.
@@ -142,6 +143,8 @@ fn check_counters(world: &Rc<RefCell<World>>, server: &Server<SimKernel>, exit: 
         world.conns.iter().map(|conn| of(conn) as u64).sum()
     };
     let live = server.connections() as u64;
+    let sum_lost =
+        |lost: fn(&PortSocket) -> u32| ports.iter().map(|port| u64::from(lost(port))).sum::<u64>();
     let pairs = [
         (
             "accepted",
@@ -189,7 +192,7 @@ fn check_counters(world: &Rc<RefCell<World>>, server: &Server<SimKernel>, exit: 
         (
             "drops",
             counters.udp.replies + dropped,
-            counters.udp.messages,
+            counters.udp.messages + sum_lost(|port| port.lost_told.max(port.lost_at_report)),
         ),
         ("turns", counters.loop_turns, world.stats.waits as u64),
     ];

@@ -99,7 +99,7 @@ fn a_flood_of_datagrams_takes_turns() {
     let flood = ARRIVALS_PER_CALL * RECEIVES_PER_TURN * 3;
     let role = Role::Datagrams(DatagramPeer {
         source: SocketAddr::from(([127, 0, 0, 1], 40000)),
-        hit: Some(IpAddr::from([127, 0, 0, 1])),
+        hit: Some(IpAddr::from([127, 0, 0, 1]).into()),
         packets: vec![(b"ping".to_vec(), 4); flood],
         sent: 0,
     });

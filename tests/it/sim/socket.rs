@@ -1,9 +1,9 @@
 //! Sockets as the kernel keeps them.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use pingpong::reactor::kernel::{Flags, Token};
+use pingpong::reactor::kernel::{Flags, Hit, Token};
 use rustix::io::Errno;
 
 use super::reference::Reference;
@@ -178,7 +178,7 @@ impl Conn {
 #[derive(Debug)]
 pub struct Packet {
     pub source: SocketAddr,
-    pub hit: Option<IpAddr>,
+    pub hit: Option<Hit>,
     pub bytes: Vec<u8>,
     pub segment_bytes: usize,
 }
@@ -187,7 +187,7 @@ pub struct Packet {
 #[derive(Debug)]
 pub struct OwedReply {
     pub destination: SocketAddr,
-    pub source: Option<IpAddr>,
+    pub source: Option<Hit>,
     pub bytes: Vec<u8>,
     /// It may be left out: the bucket is between full and empty.
     pub is_optional: bool,
@@ -200,6 +200,11 @@ pub struct PortSocket {
     pub bound: SocketAddr,
     pub queue: VecDeque<Packet>,
     pub queue_max: usize,
+    /// Packets for which the queue had no room.
+    pub lost: u32,
+    /// How many of them there were when the server last asked, and when it last should have.
+    pub lost_told: u32,
+    pub lost_at_report: u32,
     pub gso_segments: usize,
     /// The last receive failed.
     pub is_failing: bool,

@@ -1,12 +1,12 @@
 //! Datagrams on both kernels, call by call, as in [`super::truth`].
 
 use std::cell::RefCell;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::reactor::bind::{self, BindOptions};
-use pingpong::reactor::kernel::{Arrivals, Datagrams, Kernel, Readiness, Token};
+use pingpong::reactor::kernel::{ARRIVALS_PER_CALL, Arrivals, Datagrams, Kernel, Readiness, Token};
 use pingpong::reactor::os::Os;
 
 use super::kernel::SimKernel;
@@ -41,7 +41,7 @@ fn observe<K: Kernel>(
         }
         seen.push(events(kernel));
         loop {
-            match socket.receive(&mut arrivals) {
+            match socket.receive(&mut arrivals, ARRIVALS_PER_CALL) {
                 Err(error) => {
                     seen.push(format!("{:?}", error.kind()));
                     break;
@@ -88,7 +88,7 @@ fn on_the_real_kernel() -> Vec<String> {
 fn on_the_simulated_kernel() -> Vec<String> {
     let role = Role::Datagrams(DatagramPeer {
         source: "127.0.0.1:40000".parse().unwrap(),
-        hit: Some("127.0.0.1".parse().unwrap()),
+        hit: Some(IpAddr::from([127, 0, 0, 1]).into()),
         packets: Vec::new(),
         sent: 0,
     });

@@ -3,10 +3,12 @@
 
 pub(crate) mod client;
 pub(crate) mod inside;
+pub(crate) mod netns;
 pub(crate) mod place;
 pub(crate) mod server;
 mod signals;
 mod skip;
+pub(crate) mod traced;
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::path::Path;

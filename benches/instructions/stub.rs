@@ -19,6 +19,8 @@ pub struct Wire {
     datagrams: Vec<Vec<u8>>,
     has_connection: Cell<bool>,
     has_input: Cell<bool>,
+    /// How many of the datagrams have been received since the last wait.
+    received: Cell<usize>,
     /// Bytes that were written to connections, and sent in datagrams.
     pub taken_bytes: Cell<usize>,
 }
@@ -43,6 +45,7 @@ impl Stub {
         let wire = Rc::new(Wire {
             has_connection: Cell::new(!stream_input.is_empty()),
             has_input: Cell::new(false),
+            received: Cell::new(0),
             taken_bytes: Cell::new(0),
             stream_input,
             datagrams,
@@ -82,6 +85,7 @@ impl Kernel for Stub {
         mut raise: impl FnMut(Token, Readiness),
     ) -> io::Result<()> {
         self.wire.has_input.set(true);
+        self.wire.received.set(0);
         let ready = Readiness {
             readable: true,
             writable: true,
@@ -173,19 +177,22 @@ impl Datagrams for End {
         Stream::local_addr(self)
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals) -> io::Result<usize> {
-        let datagrams = &self.0.datagrams;
-        if datagrams.is_empty() || !self.0.has_input.take() {
+    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize> {
+        let before = self.0.received.get();
+        let datagrams = &self.0.datagrams[before..];
+        if datagrams.is_empty() {
             return would_block();
         }
+        let datagrams = &datagrams[..datagrams.len().min(most)];
+        self.0.received.set(before + datagrams.len());
         let slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
         let info = arrivals.info.iter_mut();
-        for (((datagram, slot), info), port) in datagrams.iter().zip(slots).zip(info).zip(40_000..)
-        {
+        let ports = 40_000 + u16::try_from(before).unwrap_or(0)..;
+        for (((datagram, slot), info), port) in datagrams.iter().zip(slots).zip(info).zip(ports) {
             slot[..datagram.len()].copy_from_slice(datagram);
             *info = Arrival {
                 source: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-                hit: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                hit: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
                 len_bytes: datagram.len(),
                 segment_bytes: datagram.len(),
             };
@@ -201,5 +208,9 @@ impl Datagrams for End {
 
     fn max_segments(&self) -> usize {
         64
+    }
+
+    fn kernel_drops(&mut self) -> Option<u32> {
+        None
     }
 }

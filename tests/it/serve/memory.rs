@@ -104,7 +104,8 @@ fn what_a_storm_took_goes_back() {
         }
         received += (second.len() * CLIENTS) as u64;
         let grown_kib = server.anonymous_kib().saturating_sub(before_kib);
-        let cap_kib = CLIENTS as u64 * CAP_BYTES / 1024 + 64;
+        // And what the reports have made resident.
+        let cap_kib = CLIENTS as u64 * CAP_BYTES / 1024 + 192;
         assert!(
             grown_kib <= cap_kib,
             "grown by {grown_kib} KiB after lines of {line_len} bytes"

@@ -12,6 +12,7 @@
 
 mod batch_udp;
 mod bucket;
+mod constants;
 mod deadlines;
 #[cfg(feature = "load")]
 mod load;

@@ -11,10 +11,9 @@ use super::counters::{AcceptError, Counters};
 use super::source::Source;
 use super::{IDLE, Server};
 use crate::reactor::attempt::{Attempt, is_about_one_connection, is_exhaustion};
-use crate::reactor::deadlines::RETRY_AFTER;
 use crate::reactor::kernel::{Kernel, Listener, Readiness};
 use crate::reactor::latch::Latched;
-use crate::reactor::outage::Outage;
+use crate::reactor::outage::Retry;
 
 /// How many accepts may fail in a row, each because of the one connection that it was to take, until
 /// accepting pauses. Which connection an error is about is a guess by its number: EPERM of a
@@ -25,15 +24,14 @@ pub const FAILURES_MAX: u32 = 16;
 /// A listener of the server.
 ///
 /// When descriptors have run out, accept fails, and no new edge will come for the connections that
-/// wait. So the latch stays set and accepting pauses: until a connection of ours closes, or until
-/// [`RETRY_AFTER`], as somebody else may have freed one. The same goes for an error that nobody
-/// foresaw, and for any run of failures: asking again at once would spin.
+/// wait. So the latch stays set and accepting pauses ([`Retry`]): until a connection of ours closes, or
+/// until its time is over, as somebody else may have freed one. The same goes for an error that nobody
+/// foresaw, and for any run of failures.
 #[derive(Debug)]
 pub struct Acceptor<L> {
     listener: Latched<L>,
-    paused_until: Option<Instant>,
+    retry: Retry,
     failures_in_row: u32,
-    outage: Outage,
 }
 
 impl<L: Listener> Acceptor<L> {
@@ -41,9 +39,8 @@ impl<L: Listener> Acceptor<L> {
     pub fn new(listener: L) -> Self {
         Self {
             listener: Latched::new(listener),
-            paused_until: None,
+            retry: Retry::default(),
             failures_in_row: 0,
-            outage: Outage::default(),
         }
     }
 
@@ -59,28 +56,24 @@ impl<L: Listener> Acceptor<L> {
 
     /// There may be a connection to accept, and nothing is known to be in the way.
     pub fn is_ready(&self) -> bool {
-        self.listener.is_readable() && self.paused_until.is_none()
+        self.listener.is_readable() && !self.retry.is_paused()
     }
 
     /// When it next has something to do for its own sake.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.paused_until
-            .into_iter()
-            .chain(self.outage.over_at())
-            .min()
+        self.retry.next_deadline()
     }
 
     /// Does what it is time for.
     pub fn keep_deadlines(&mut self, now: Instant) {
-        self.paused_until.take_if(|at| *at <= now);
-        if self.outage.ends(now) {
+        if self.retry.keep_deadlines(now) {
             info!("accept works again");
         }
     }
 
     /// Something was freed: accepting may work again.
     pub fn resume(&mut self) {
-        self.paused_until = None;
+        self.retry.resume();
     }
 
     /// Takes one connection from the backlog, if that is possible now.
@@ -121,8 +114,7 @@ impl<L: Listener> Acceptor<L> {
             return;
         }
         self.failures_in_row = 0;
-        self.paused_until = Some(now + RETRY_AFTER);
-        if self.outage.begins(now) {
+        if self.retry.pauses(now) {
             warn!("accept: {error}; connections wait in the backlog");
         }
     }

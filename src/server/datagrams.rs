@@ -14,12 +14,11 @@ use super::peer::Peer;
 use crate::protocol::datagram::{Drop, Reply, answer, check_source};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::bucket::Bucket;
-use crate::reactor::deadlines::RETRY_AFTER;
 use crate::reactor::kernel::{
     ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Hit, Readiness,
 };
 use crate::reactor::latch::Latched;
-use crate::reactor::outage::Outage;
+use crate::reactor::outage::Retry;
 
 /// How many times one socket is received from in one turn of the loop: a flood costs each turn, and
 /// so everybody else, a bounded time.
@@ -65,9 +64,8 @@ impl DatagramBench {
 pub struct DatagramPort<D> {
     socket: Latched<D>,
     local: SocketAddr,
-    /// Receiving failed: the latch stays set, but the next try waits.
-    paused_until: Option<Instant>,
-    outage: Outage,
+    /// Where receiving failed, the latch stays set, but the next try waits.
+    retry: Retry,
     /// How many datagrams to ask for.
     most: usize,
     /// How many the kernel had dropped when it was last asked.
@@ -80,8 +78,7 @@ impl<D: Datagrams> DatagramPort<D> {
         Self {
             socket: Latched::new(socket),
             local,
-            paused_until: None,
-            outage: Outage::default(),
+            retry: Retry::default(),
             most: FEW_ARRIVALS,
             seen_drops: 0,
         }
@@ -94,21 +91,17 @@ impl<D: Datagrams> DatagramPort<D> {
 
     /// There may be something to receive, and nothing is known to be in the way.
     pub fn is_ready(&self) -> bool {
-        self.socket.is_readable() && self.paused_until.is_none()
+        self.socket.is_readable() && !self.retry.is_paused()
     }
 
     /// When it next has something to do for its own sake.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.paused_until
-            .into_iter()
-            .chain(self.outage.over_at())
-            .min()
+        self.retry.next_deadline()
     }
 
     /// Does what it is time for.
     pub fn keep_deadlines(&mut self, now: Instant) {
-        self.paused_until.take_if(|at| *at <= now);
-        if self.outage.ends(now) {
+        if self.retry.keep_deadlines(now) {
             warn!("receiving on udp://{} works again", self.local);
         }
     }
@@ -143,8 +136,7 @@ impl<D: Datagrams> DatagramPort<D> {
             Attempt::Blocked => {}
             Attempt::Failed(error) => {
                 counters.receive_errors += 1;
-                self.paused_until = Some(now + RETRY_AFTER);
-                if self.outage.begins(now) {
+                if self.retry.pauses(now) {
                     warn!("cannot receive on udp://{}: {error}", self.local);
                 }
             }

@@ -1,12 +1,24 @@
 //! What a run has measured.
 
 use std::io;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use super::ledger::Stamp;
 use super::schedule::Schedule;
 use super::schedule::{Nanos, SECOND};
+
+/// What a run cost the client.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// How long it lasted.
+    pub wall: Duration,
+    /// How long the process was on a CPU.
+    pub cpu: Duration,
+    /// How long it was ready to run and waited for a CPU; `None` where the kernel does not tell.
+    pub waited_for_cpu: Option<Duration>,
+}
 
 /// The longest time that is told apart from longer ones.
 const LATENCY_MAX: Nanos = 3600 * SECOND;

@@ -6,13 +6,13 @@ use std::io::{self, Stderr, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::figures::Figures;
+use super::figures::{Cost, Figures};
 use super::flow::FlowLane;
 use super::lane::Lane;
 use super::report::{Found, Report, time};
 use super::search::{Promise, RATE_MAX_PER_S, Search};
 use super::stream::StreamLane;
-use super::watch::{Cost, Terminal};
+use super::watch::Terminal;
 use super::{Load, Opened, Plan, Run, hgrm};
 use crate::cli::load::LoadOptions;
 use crate::client::output::Output;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::figures::Figures;
+use super::figures::{Cost, Figures};
 use super::report::time;
 use super::schedule::{Nanos, SECOND};
 use super::screen::Screen;
@@ -35,17 +35,6 @@ pub trait Watch {
 
     /// It is over.
     fn end(&mut self);
-}
-
-/// What a run cost the client.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
-    /// How long it lasted.
-    pub wall: Duration,
-    /// How long the process was on a CPU.
-    pub cpu: Duration,
-    /// How long it was ready to run and waited for a CPU; `None` where the kernel does not tell.
-    pub waited_for_cpu: Option<Duration>,
 }
 
 /// Shows progress on standard error, if that is a terminal, and takes the time that the process

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use pingpong::client::load::figures::Figures;
+use pingpong::client::load::figures::{Cost, Figures};
 use pingpong::client::load::hgrm::percentile_distribution;
 use pingpong::client::load::ledger::Stamp;
 use pingpong::client::load::report::{Found, Report, time};
-use pingpong::client::load::watch::Cost;
 use pingpong::client::load::{Opened, Run};
 use serde_json::Value;
 

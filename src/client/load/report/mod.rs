@@ -3,9 +3,9 @@
 mod json;
 mod text;
 
-use super::figures::Figures;
+use super::figures::{Cost, Figures};
 use super::schedule::{Nanos, SECOND};
-use super::watch::Cost;
+
 use super::{Opened, Run, nanos};
 
 /// What was asked, and what came of it.

@@ -117,6 +117,33 @@ fn what_a_storm_took_goes_back() {
     assert!(left_kib <= 512, "{left_kib} KiB are left");
 }
 
+/// The tables that know of all connections are as large as ever there were connections, and go with
+/// the last of them.
+#[test]
+fn tables_go_with_the_last_client() {
+    const CLIENTS: usize = 9000;
+    if !may_open(9000 + 8000) {
+        skip(&format!("fewer than {CLIENTS} descriptors to spare"));
+        return;
+    }
+    let server = Server::start(&["--max-connections", "9000"]);
+    ask(&connect(server.tcp[0]), b"ping\n", b"pong\n");
+    server.wait_for_report("it is gone", |it| it.count("connections") == 0);
+    let before_kib = server.anonymous_kib();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| connect(server.tcp[0])).collect();
+    for client in &clients {
+        ask(client, b"ping\n", b"pong\n");
+    }
+    let grown_kib = server.anonymous_kib() - before_kib;
+    drop(clients);
+    server.wait_for_report("all have gone", |it| it.count("connections") == 0);
+    let left_kib = server.anonymous_kib().saturating_sub(before_kib);
+    assert!(
+        left_kib <= grown_kib / 2,
+        "{left_kib} of {grown_kib} KiB are left"
+    );
+}
+
 const RECEIVED: &str = "received_bytes_total{transport=\"tcp\"}";
 
 /// Raises this process's own limit on descriptors, if need be and if that is allowed.

@@ -29,3 +29,4 @@ pub mod server;
 pub mod signals;
 mod start_error;
 pub mod state;
+pub mod transport;

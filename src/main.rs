@@ -12,6 +12,7 @@ use pingpong::cli::{self, Command};
 use pingpong::client::load::session;
 use pingpong::listen::{self, Sockets, StartError};
 use pingpong::reactor::os::Os;
+use pingpong::reactor::program::Program;
 use pingpong::server::{Config, Exit, Server};
 use pingpong::{client, limits, logging, outlet, signals};
 

@@ -1,35 +1,36 @@
-//! The states of a connection, and the only function that moves it from one to another.
+//! The states of a connection, and the only function that moves it from one to another. It serves
+//! both ends: what accepts begins in Open, what connects in Connecting.
 //!
 //! ```text
-//! Connecting ─ connected ▶ Open        Connecting ─ drain ▶ Closed
+//! Connecting ─ connected ──▶ Open        Connecting ─ drain ─▶ Closed
 //!
-//! Open ───── drain ─────▶ Draining ─── drained ───▶ Flushing ─ flushed ▶ Lingering
-//!  │ └─ bad line ─────────────┼──────── bad line ──────▲                     │
-//!  └─── peer closed ──────────┴─ peer closed ▶ Finishing ─── flushed ──▶ Closed ◀─ peer closed
-//!                                                    any live state ─ expired, failed ─▶ Closed
+//! Open ───── drain ─────▶ Draining ── last read ──▶ Flushing ─ flushed ─▶ Lingering
+//!  │ ├─ last read ───────────┼───────────────────────▲                    ▲  │
+//!  │ ├─ shut ────────────────┼────────────────────────────────────────────┘  │
+//!  │ └─ peer closed ─────────┴─ peer closed ▶ Finishing ── flushed ──▶ Closed ◀─ peer closed
+//!                                                  any live state ─ expired, failed ─▶ Closed
 //! ```
 //!
 //! Back-pressure is no state: a connection reads only while it has nothing left to send, and that
-//! can be seen from its buffer. Nothing in here knows a socket, a clock or a log.
+//! can be seen from its buffer. Nothing in here knows a socket or a clock.
 
 use std::fmt;
 
-/// Where a connection stands. A server's begins as [`Open`](State::Open), a client's as
-/// [`Connecting`](State::Connecting).
+/// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// The kernel is on its way to the peer.
     Connecting,
-    /// Messages are read and answered.
+    /// It is read from and written to.
     Open,
-    /// The server stops: what has been received is still read and answered.
+    /// This end is about to stop: what has arrived by now is still read.
     Draining,
-    /// The peer has sent its last: what remains is to send it its replies.
+    /// The peer has sent its last: what remains is to send what it is due.
     Finishing,
-    /// We have read our last: what remains is to send the replies.
+    /// We have read our last: what remains is to send what the peer is due.
     Flushing,
     /// Our FIN is out: read and discard until the peer's end, as closing with unread input sends a
-    /// reset that can destroy the last replies.
+    /// reset that can destroy what was sent last.
     Lingering,
     /// Over. The descriptor goes in the same turn of the loop.
     Closed,
@@ -42,14 +43,14 @@ pub enum Event {
     Connected,
     /// The end of the peer's stream has been read.
     PeerClosed,
-    /// A message that ends its connection: too long, or no ping under `--strict`.
-    BadLine,
-    /// The server begins to stop.
+    /// This end begins to stop.
     Drain,
-    /// What had been received when the drain began has been read and answered.
-    Drained,
-    /// Nothing is left to send, and no whole message is left unanswered.
+    /// No more is read: what came is enough, or bad.
+    LastRead,
+    /// Nothing is left to send.
     Flushed,
+    /// No more is read, and nothing is left to send.
+    Shut,
     /// A deadline has passed.
     Expired,
     /// A system call on this connection failed for good.
@@ -68,22 +69,24 @@ impl State {
         Self::Closed,
     ];
 
-    /// The state after `event`; `None` if it cannot happen here, which is a bug in the caller.
-    #[must_use]
-    pub const fn on(self, event: Event) -> Option<Self> {
+    /// The state after `event`.
+    ///
+    /// # Errors
+    /// It cannot happen here: a bug in the caller.
+    pub const fn on(self, event: Event) -> Result<Self, Impossible> {
         match (self, event) {
-            (Self::Connecting, Event::Connected) => Some(Self::Open),
-            (Self::Connecting, Event::Drain) => Some(Self::Closed),
-            (Self::Open, Event::Drain) => Some(Self::Draining),
-            (Self::Draining, Event::Drained) => Some(Self::Flushing),
-            (Self::Open | Self::Draining, Event::BadLine) => Some(Self::Flushing),
-            (Self::Open | Self::Draining, Event::PeerClosed) => Some(Self::Finishing),
-            (Self::Finishing, Event::Flushed) => Some(Self::Closed),
-            (Self::Flushing, Event::Flushed) => Some(Self::Lingering),
-            (Self::Lingering, Event::PeerClosed) => Some(Self::Closed),
+            (Self::Connecting, Event::Connected) => Ok(Self::Open),
+            (Self::Connecting, Event::Drain) => Ok(Self::Closed),
+            (Self::Open, Event::Drain) => Ok(Self::Draining),
+            (Self::Open | Self::Draining, Event::LastRead) => Ok(Self::Flushing),
+            (Self::Open | Self::Draining, Event::PeerClosed) => Ok(Self::Finishing),
+            (Self::Open, Event::Shut) => Ok(Self::Lingering),
+            (Self::Finishing, Event::Flushed) => Ok(Self::Closed),
+            (Self::Flushing, Event::Flushed) => Ok(Self::Lingering),
+            (Self::Lingering, Event::PeerClosed) => Ok(Self::Closed),
 
             // Whoever is on the way out already needs no drain to tell it.
-            (Self::Finishing | Self::Flushing | Self::Lingering, Event::Drain) => Some(self),
+            (Self::Finishing | Self::Flushing | Self::Lingering, Event::Drain) => Ok(self),
 
             (
                 Self::Connecting
@@ -93,55 +96,73 @@ impl State {
                 | Self::Flushing
                 | Self::Lingering,
                 Event::Expired | Event::Failed,
-            ) => Some(Self::Closed),
+            ) => Ok(Self::Closed),
 
             (
                 Self::Connecting,
-                Event::PeerClosed | Event::BadLine | Event::Drained | Event::Flushed,
+                Event::PeerClosed | Event::LastRead | Event::Flushed | Event::Shut,
             )
-            | (Self::Open, Event::Connected | Event::Drained | Event::Flushed)
-            | (Self::Draining, Event::Connected | Event::Drain | Event::Flushed)
+            | (Self::Open, Event::Connected | Event::Flushed)
+            | (Self::Draining, Event::Connected | Event::Drain | Event::Flushed | Event::Shut)
             | (
                 Self::Finishing | Self::Flushing,
-                Event::Connected | Event::PeerClosed | Event::BadLine | Event::Drained,
+                Event::Connected | Event::PeerClosed | Event::LastRead | Event::Shut,
             )
             | (
                 Self::Lingering,
-                Event::Connected | Event::BadLine | Event::Drained | Event::Flushed,
+                Event::Connected | Event::LastRead | Event::Flushed | Event::Shut,
             )
             | (
                 Self::Closed,
                 Event::Connected
                 | Event::PeerClosed
-                | Event::BadLine
                 | Event::Drain
-                | Event::Drained
+                | Event::LastRead
                 | Event::Flushed
+                | Event::Shut
                 | Event::Expired
                 | Event::Failed,
-            ) => None,
+            ) => Err(Impossible { state: self, event }),
         }
     }
 
-    /// The state after `event`, for who has nothing to say about one that cannot happen: it stops a
-    /// debug build, and ends the connection in any other.
-    #[must_use]
-    pub fn after(self, event: Event) -> Self {
-        let next = self.on(event);
-        debug_assert!(next.is_some(), "{event} in state {self}");
-        next.unwrap_or(Self::Closed)
+    /// Takes the step that `event` means for the connection to `peer`. One that is impossible stops
+    /// a debug build; in any other it is logged, and ends that connection alone.
+    pub fn step(&mut self, event: Event, peer: &dyn fmt::Display) {
+        *self = self.on(event).unwrap_or_else(|impossible| {
+            log::error!("{peer}: {impossible}: please report this bug");
+            debug_assert!(false, "{peer}: {impossible}");
+            Self::Closed
+        });
     }
 }
+
+/// An event that cannot happen to a connection where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Impossible {
+    /// Where it stands.
+    pub state: State,
+    /// What cannot happen there.
+    pub event: Event,
+}
+
+impl fmt::Display for Impossible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in state {}", self.event, self.state)
+    }
+}
+
+impl std::error::Error for Impossible {}
 
 impl Event {
     /// Every event.
     pub const ALL: [Self; 8] = [
         Self::Connected,
         Self::PeerClosed,
-        Self::BadLine,
         Self::Drain,
-        Self::Drained,
+        Self::LastRead,
         Self::Flushed,
+        Self::Shut,
         Self::Expired,
         Self::Failed,
     ];
@@ -158,10 +179,10 @@ impl fmt::Display for Event {
         f.write_str(match self {
             Self::Connected => "connected",
             Self::PeerClosed => "peer closed",
-            Self::BadLine => "bad line",
             Self::Drain => "drain",
-            Self::Drained => "drained",
+            Self::LastRead => "last read",
             Self::Flushed => "flushed",
+            Self::Shut => "shut",
             Self::Expired => "expired",
             Self::Failed => "failed",
         })
@@ -181,7 +202,7 @@ pub fn diagram() -> String {
         for to in State::ALL {
             let events: Vec<_> = Event::ALL
                 .iter()
-                .filter(|event| from.on(**event) == Some(to) && from != to)
+                .filter(|event| from.on(**event) == Ok(to) && from != to)
                 .map(ToString::to_string)
                 .collect();
             if !events.is_empty() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
+use pingpong::reactor::program::Program;
 use pingpong::protocol::stream::{Batch, Rules};
 use pingpong::server::{Config, Server};
 use pingpong_instructions::{Stub, Wire};

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::reactor::kernel::{
-    Arrival, Arrivals, Datagrams, Departure, Kernel, Listener, Readiness, Signal, Stream, Token,
+    RecvMeta, RecvSlots, Datagrams, Transmit, Kernel, Listener, Readiness, Signal, Stream, Token,
 };
 
 /// What has come since the last wait, and what went out in all.
@@ -177,7 +177,7 @@ impl Datagrams for End {
         Stream::local_addr(self)
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize> {
+    fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
         let before = self.0.received.get();
         let datagrams = &self.0.datagrams[before..];
         if datagrams.is_empty() {
@@ -185,14 +185,14 @@ impl Datagrams for End {
         }
         let datagrams = &datagrams[..datagrams.len().min(most)];
         self.0.received.set(before + datagrams.len());
-        let slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
-        let info = arrivals.info.iter_mut();
+        let slots = slots.bytes.chunks_exact_mut(slots.slot_bytes);
+        let info = slots.info.iter_mut();
         let ports = 40_000 + u16::try_from(before).unwrap_or(0)..;
         for (((datagram, slot), info), port) in datagrams.iter().zip(slots).zip(info).zip(ports) {
             slot[..datagram.len()].copy_from_slice(datagram);
-            *info = Arrival {
+            *info = RecvMeta {
                 source: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-                hit: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
+                dst_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
                 len_bytes: datagram.len(),
                 segment_bytes: datagram.len(),
             };
@@ -200,8 +200,8 @@ impl Datagrams for End {
         Ok(datagrams.len())
     }
 
-    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
-        let len = departure.bytes.len();
+    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let len = transmit.bytes.len();
         self.0.taken_bytes.update(|taken| taken + len);
         Ok(())
     }

@@ -7,7 +7,7 @@ use lexopt::Arg;
 
 use super::value::{bytes, duration, number, size, value};
 use super::{Command, UsageError, VERSION, target, unknown_option};
-use crate::client::load::flow::DEPARTURE_MAX_BYTES;
+use crate::client::load::flow::TRANSMIT_MAX_BYTES;
 use crate::client::load::script::{LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script};
 use crate::client::load::search::{Promise, RATE_MAX_PER_S};
 use crate::client::target::Target;
@@ -274,7 +274,7 @@ fn script(given: &Given) -> Result<Script, UsageError> {
         (None, Some(_)) => wrong("--expect needs --send".into()),
         (None, None) => {
             let size = given.size.unwrap_or(MESSAGE_BYTES);
-            let bounds = NUMBERED_PING_MIN_BYTES..=DEPARTURE_MAX_BYTES;
+            let bounds = NUMBERED_PING_MIN_BYTES..=TRANSMIT_MAX_BYTES;
             if given.udp && !bounds.contains(&size) {
                 let (low, high) = bounds.into_inner();
                 return wrong(format!(

@@ -11,7 +11,7 @@ use super::{Kind, OTHER_REPLY_MAX_BYTES, PONG, ending, kind, turn_into_pong};
 
 /// Why a datagram got no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drop {
+pub enum DropReason {
     /// No bytes at all.
     Empty,
     /// A reply, and replies are never replied to.
@@ -42,7 +42,7 @@ pub enum Drop {
     Kernel,
 }
 
-impl Drop {
+impl DropReason {
     /// Every reason, in the order of their discriminants.
     pub const ALL: [Self; 13] = [
         Self::Empty,
@@ -99,15 +99,15 @@ pub enum Reply {
 ///
 /// # Errors
 /// The reason why there is no reply; the datagram is as it was.
-pub fn answer(datagram: &mut [u8], strict: bool) -> Result<Reply, Drop> {
+pub fn answer(datagram: &mut [u8], strict: bool) -> Result<Reply, DropReason> {
     match kind(datagram) {
         Kind::Ping => {
             turn_into_pong(datagram);
             Ok(Reply::Pong)
         }
-        Kind::Pong => Err(Drop::Pong),
-        Kind::Other if datagram.is_empty() => Err(Drop::Empty),
-        Kind::Other if strict => Err(Drop::NotAPing),
+        Kind::Pong => Err(DropReason::Pong),
+        Kind::Other if datagram.is_empty() => Err(DropReason::Empty),
+        Kind::Other if strict => Err(DropReason::NotAPing),
         Kind::Other => {
             let ending = ending(datagram);
             let mut text = [0; OTHER_REPLY_MAX_BYTES];
@@ -115,7 +115,9 @@ pub fn answer(datagram: &mut [u8], strict: bool) -> Result<Reply, Drop> {
             word.copy_from_slice(PONG);
             tail[..ending.len()].copy_from_slice(ending);
             let len_bytes = PONG.len() + ending.len();
-            let reply = datagram.get_mut(..len_bytes).ok_or(Drop::ReplyLonger)?;
+            let reply = datagram
+                .get_mut(..len_bytes)
+                .ok_or(DropReason::ReplyLonger)?;
             reply.copy_from_slice(&text[..len_bytes]);
             Ok(Reply::Other { len_bytes })
         }
@@ -127,9 +129,9 @@ const FIRST_CLIENT_PORT: u16 = 1024;
 /// The one service above them that every `inetd` refuses too.
 const NFS_PORT: u16 = 2049;
 
-/// Says whether a datagram from `source` to `hit` may have a reply at all.
+/// Says whether a datagram from `source` to `dst_ip` may have a reply at all.
 ///
-/// `hit_is_shared` says what an address does not tell by itself: that it is some subnet's broadcast
+/// `dst_is_shared` says what an address does not tell by itself: that it is some subnet's broadcast
 /// address.
 ///
 /// `is_local` tells whether an address belongs to this host. It is asked only about a source that
@@ -139,26 +141,27 @@ const NFS_PORT: u16 = 2049;
 /// The reason why there must be no reply.
 pub fn check_source(
     source: SocketAddr,
-    hit: Option<IpAddr>,
-    hit_is_shared: bool,
+    dst_ip: Option<IpAddr>,
+    dst_is_shared: bool,
     own_port: u16,
     is_local: impl FnOnce(SocketAddr) -> bool,
-) -> Result<(), Drop> {
+) -> Result<(), DropReason> {
     if source.port() < FIRST_CLIENT_PORT || source.port() == NFS_PORT {
-        return Err(Drop::ServicePort);
+        return Err(DropReason::ServicePort);
     }
-    if hit_is_shared || is_many_hosts(source.ip()) || hit.is_some_and(is_many_hosts) {
-        return Err(Drop::ManyHosts);
+    if dst_is_shared || is_many_hosts(source.ip()) || dst_ip.is_some_and(is_many_hosts) {
+        return Err(DropReason::ManyHosts);
     }
     if source.ip().to_canonical().is_unspecified() {
-        return Err(Drop::Unspecified);
+        return Err(DropReason::Unspecified);
     }
     // Where the socket takes both, a packet that was IPv4 was sent to a mapped address too.
-    if is_mapped(source.ip()) && hit.is_some_and(|hit| hit.is_ipv6() && !is_mapped(hit)) {
-        return Err(Drop::MappedSource);
+    if is_mapped(source.ip()) && dst_ip.is_some_and(|dst_ip| dst_ip.is_ipv6() && !is_mapped(dst_ip))
+    {
+        return Err(DropReason::MappedSource);
     }
     if source.port() == own_port && is_local(source) {
-        return Err(Drop::OwnAddress);
+        return Err(DropReason::OwnAddress);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use nix::sys::socket::{
 use socket2::Socket;
 
 use super::drop_count::DropCount;
-use super::kernel::{ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Hit};
+use super::kernel::{Datagrams, DstIp, RecvMeta, RecvSlots, SLOTS_PER_CALL, Transmit};
 
 /// The most segments that every kernel with GSO takes at once: `UDP_MAX_SEGMENTS` before Linux 6.9.
 const SEGMENTS_MAX: usize = 64;
@@ -55,13 +55,13 @@ impl BatchUdp {
     }
 
     /// A message with what neither send(2) nor sendto(2) can say.
-    fn send_message(&self, departure: &Departure<'_>) -> io::Result<()> {
+    fn send_message(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let segment_bytes =
-            u16::try_from(departure.segment_bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let is_single = departure.bytes.len() <= departure.segment_bytes;
+            u16::try_from(transmit.segment_bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let is_single = transmit.bytes.len() <= transmit.segment_bytes;
         let gso = (!is_single).then_some(ControlMessage::UdpGsoSegments(&segment_bytes));
         let (from_v4, from_v6);
-        let from = match departure.source.map(|hit| (hit.ip, hit.scope_id)) {
+        let from = match transmit.source.map(|hit| (hit.ip, hit.scope_id)) {
             None => None,
             Some((IpAddr::V4(ip), _)) => {
                 from_v4 = in_pktinfo {
@@ -95,10 +95,10 @@ impl BatchUdp {
             }
             (None, None) => &[],
         };
-        let destination = SockaddrStorage::from(departure.destination);
+        let destination = SockaddrStorage::from(transmit.destination);
         sendmsg(
             self.socket.as_raw_fd(),
-            &[IoSlice::new(departure.bytes)],
+            &[IoSlice::new(transmit.bytes)],
             controls,
             MsgFlags::empty(),
             Some(&destination),
@@ -118,10 +118,10 @@ impl Datagrams for BatchUdp {
         self.socket.local_addr()
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize> {
-        let mut slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
-        let mut buffers: [_; ARRIVALS_PER_CALL] =
-            std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
+    fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
+        let mut room = slots.bytes.chunks_exact_mut(slots.slot_bytes);
+        let mut buffers: [_; SLOTS_PER_CALL] =
+            std::array::from_fn(|_| [IoSliceMut::new(room.next().unwrap_or_default())]);
         // Fresh ones for each call, as the last one has left in them how much it filled, not how
         // much there is room for.
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(
@@ -135,31 +135,31 @@ impl Datagrams for BatchUdp {
             MsgFlags::empty(),
             None,
         )?;
-        let shared = self.nature.shared.map(|ip| Hit {
+        let shared = self.nature.shared.map(|ip| DstIp {
             is_shared: true,
             ..ip.into()
         });
         let mut count = 0;
-        for (info, message) in arrivals.info.iter_mut().zip(received) {
-            *info = arrival(&message);
-            info.hit = info.hit.or(shared);
+        for (info, message) in slots.info.iter_mut().zip(received) {
+            *info = meta(&message);
+            info.dst_ip = info.dst_ip.or(shared);
             count += 1;
         }
         Ok(count)
     }
 
-    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
-        let is_single = departure.bytes.len() <= departure.segment_bytes;
-        if !is_single || departure.source.is_some() {
-            return self.send_message(departure);
+    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let is_single = transmit.bytes.len() <= transmit.segment_bytes;
+        if !is_single || transmit.source.is_some() {
+            return self.send_message(transmit);
         }
         // A connected socket has its route at hand; with a destination, the kernel looks it up
         // anew.
-        if self.peer == Some(departure.destination) {
-            return self.socket.send(departure.bytes).map(drop);
+        if self.peer == Some(transmit.destination) {
+            return self.socket.send(transmit.bytes).map(drop);
         }
         self.socket
-            .send_to(departure.bytes, departure.destination)
+            .send_to(transmit.bytes, transmit.destination)
             .map(drop)
     }
 
@@ -174,49 +174,49 @@ impl Datagrams for BatchUdp {
     }
 }
 
-fn arrival(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Arrival {
-    let mut arrival = Arrival {
+fn meta(message: &RecvMsg<'_, '_, SockaddrStorage>) -> RecvMeta {
+    let mut meta = RecvMeta {
         len_bytes: message.bytes,
         segment_bytes: message.bytes,
-        ..Arrival::default()
+        ..RecvMeta::default()
     };
     if let Some(source) = message.address.as_ref().and_then(socket_addr) {
-        arrival.source = source;
+        meta.source = source;
     }
     let mut is_shared = false;
     // They are cut off only where there is too little room for them.
     for control in message.cmsgs().into_iter().flatten() {
         match control {
             ControlMessageOwned::Ipv6PacketInfo(info) => {
-                arrival.hit = Some(hit_v6(&info));
+                meta.dst_ip = Some(dst_ip_v6(&info));
             }
             ControlMessageOwned::Ipv4PacketInfo(info) => {
                 let ip = IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes());
-                arrival.hit = arrival.hit.or(Some(ip.into()));
+                meta.dst_ip = meta.dst_ip.or(Some(ip.into()));
                 // Where a reply leaves from is another address only for what was sent to many:
                 // fib_compute_spec_dst() in the kernel.
                 is_shared = info.ipi_spec_dst.s_addr != info.ipi_addr.s_addr;
             }
             ControlMessageOwned::UdpGroSegments(bytes) => {
-                arrival.segment_bytes = usize::try_from(bytes).unwrap_or(message.bytes);
+                meta.segment_bytes = usize::try_from(bytes).unwrap_or(message.bytes);
             }
             _ => {}
         }
     }
-    if let Some(hit) = &mut arrival.hit {
+    if let Some(hit) = &mut meta.dst_ip {
         hit.is_shared = is_shared;
     }
-    arrival
+    meta
 }
 
-fn hit_v6(info: &in6_pktinfo) -> Hit {
+fn dst_ip_v6(info: &in6_pktinfo) -> DstIp {
     let ip = std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr);
     let scope_id = if ip.is_unicast_link_local() {
         info.ipi6_ifindex
     } else {
         0
     };
-    Hit {
+    DstIp {
         scope_id,
         ..IpAddr::from(ip).into()
     }

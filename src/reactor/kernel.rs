@@ -198,46 +198,46 @@ pub trait Stream: Debug {
 }
 
 /// How many datagrams, or super-packets of them, are received with one call.
-pub const ARRIVALS_PER_CALL: usize = 16;
+pub const SLOTS_PER_CALL: usize = 16;
 
 /// The longest that a received super-packet can be, in bytes: udp(7), `UDP_GRO`.
-pub const ARRIVAL_MAX_BYTES: usize = 65536;
+pub const SLOT_MAX_BYTES: usize = 65536;
 
-/// Where datagrams are received to: one slot for each of [`ARRIVALS_PER_CALL`].
+/// Where datagrams are received to: one slot for each of [`SLOTS_PER_CALL`].
 ///
 /// The kernel touches only the pages that it fills, so this costs what the largest burst needed.
 #[derive(Debug)]
-pub struct Arrivals {
+pub struct RecvSlots {
     /// The slots, one behind the other.
     pub bytes: Box<[u8]>,
     /// The length of each slot. What does not fit into one is cut off.
     pub slot_bytes: usize,
     /// What each slot holds.
-    pub info: [Arrival; ARRIVALS_PER_CALL],
+    pub info: [RecvMeta; SLOTS_PER_CALL],
 }
 
-impl Default for Arrivals {
+impl Default for RecvSlots {
     /// Slots for the longest super-packet.
     fn default() -> Self {
-        Self::with_slots(ARRIVAL_MAX_BYTES)
+        Self::with_slots(SLOT_MAX_BYTES)
     }
 }
 
-impl Arrivals {
+impl RecvSlots {
     /// Slots of so many bytes each.
     #[must_use]
     pub fn with_slots(slot_bytes: usize) -> Self {
         Self {
-            bytes: vec![0; ARRIVALS_PER_CALL * slot_bytes].into_boxed_slice(),
+            bytes: vec![0; SLOTS_PER_CALL * slot_bytes].into_boxed_slice(),
             slot_bytes,
-            info: [Arrival::default(); ARRIVALS_PER_CALL],
+            info: [RecvMeta::default(); SLOTS_PER_CALL],
         }
     }
 }
 
 /// The local address that a datagram was sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hit {
+pub struct DstIp {
     /// The address. IPv4 comes in its mapped form where the socket is one for IPv6.
     pub ip: IpAddr,
     /// The index of its interface, where an address says nothing without (link-local, RFC 4007);
@@ -247,7 +247,7 @@ pub struct Hit {
     pub is_shared: bool,
 }
 
-impl From<IpAddr> for Hit {
+impl From<IpAddr> for DstIp {
     /// An address that is this host's alone and needs no scope.
     fn from(ip: IpAddr) -> Self {
         Self {
@@ -260,12 +260,12 @@ impl From<IpAddr> for Hit {
 
 /// A datagram, or several of one length from one peer, received as a super-packet (GRO).
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
+pub struct RecvMeta {
     /// Who sent it, as far as can be known. A link-local one has its scope.
     pub source: SocketAddr,
     /// The local address that it was sent to, where that is not the one that the socket is bound
     /// to.
-    pub hit: Option<Hit>,
+    pub dst_ip: Option<DstIp>,
     /// All of its bytes.
     pub len_bytes: usize,
     /// The length of each datagram in it; the last may be shorter. As long as all of it if there is
@@ -273,11 +273,11 @@ pub struct Arrival {
     pub segment_bytes: usize,
 }
 
-impl Default for Arrival {
+impl Default for RecvMeta {
     fn default() -> Self {
         Self {
             source: SocketAddr::from(([0, 0, 0, 0], 0)),
-            hit: None,
+            dst_ip: None,
             len_bytes: 0,
             segment_bytes: 0,
         }
@@ -286,11 +286,11 @@ impl Default for Arrival {
 
 /// A datagram to send, or several of one length to one peer (GSO).
 #[derive(Clone, Copy, Debug)]
-pub struct Departure<'a> {
+pub struct Transmit<'a> {
     /// Who gets it.
     pub destination: SocketAddr,
     /// The local address that it leaves from; `None` lets the kernel choose.
-    pub source: Option<Hit>,
+    pub source: Option<DstIp>,
     /// All of its bytes.
     pub bytes: &'a [u8],
     /// The length of each datagram in it; the last may be shorter.
@@ -312,20 +312,20 @@ pub trait Datagrams: Debug {
     /// As getsockname(2).
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
-    /// Receives as many as are there, `most` at most (from 1 to [`ARRIVALS_PER_CALL`]), and returns
+    /// Receives as many as are there, `most` at most (from 1 to [`SLOTS_PER_CALL`]), and returns
     /// how many slots were filled.
     ///
     /// # Errors
     /// As recvmmsg(2).
-    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize>;
+    fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize>;
 
-    /// Sends one departure.
+    /// Sends one transmit.
     ///
     /// # Errors
     /// As sendmsg(2).
-    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()>;
+    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()>;
 
-    /// How many datagrams one departure may hold: 1 where the kernel has no GSO.
+    /// How many datagrams one transmit may hold: 1 where the kernel has no GSO.
     fn max_segments(&self) -> usize;
 
     /// How many datagrams the kernel has dropped since the socket was opened, before anybody could

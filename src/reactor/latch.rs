@@ -8,7 +8,7 @@
 use std::io;
 
 use super::attempt::{Attempt, attempt};
-use super::kernel::{ARRIVALS_PER_CALL, Arrivals, Datagrams, Readiness, Stream};
+use super::kernel::{Datagrams, Readiness, RecvSlots, SLOTS_PER_CALL, Stream};
 
 /// A source of events and its latches.
 #[derive(Debug)]
@@ -104,14 +104,14 @@ impl<S: Stream> Latched<S> {
 
 impl<D: Datagrams> Latched<D> {
     /// Receives once, into every slot.
-    pub fn receive(&mut self, arrivals: &mut Arrivals) -> Attempt<usize> {
-        self.receive_some(arrivals, ARRIVALS_PER_CALL)
+    pub fn receive(&mut self, slots: &mut RecvSlots) -> Attempt<usize> {
+        self.receive_some(slots, SLOTS_PER_CALL)
     }
 
-    /// Receives once. Fewer arrivals than were asked for have emptied the socket: recvmmsg(2) stops
+    /// Receives once. Fewer filled slots than were asked for have emptied the socket: recvmmsg(2) stops
     /// early for nothing else but an error, which has announced itself in the event.
-    pub fn receive_some(&mut self, arrivals: &mut Arrivals, most: usize) -> Attempt<usize> {
-        let outcome = self.try_read(|socket| socket.receive(arrivals, most));
+    pub fn receive_some(&mut self, slots: &mut RecvSlots, most: usize) -> Attempt<usize> {
+        let outcome = self.try_read(|socket| socket.receive(slots, most));
         if let Attempt::Done(count) = outcome
             && count < most
             && !self.short_read_proves_nothing

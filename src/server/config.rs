@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::connection::{FRESH_READ_BYTES, SHARE_BYTES, WINDOW_BYTES};
 use crate::protocol::stream::Rules;
 use crate::reactor::deadlines::TICK;
-use crate::reactor::kernel::ARRIVAL_MAX_BYTES;
+use crate::reactor::kernel::SLOT_MAX_BYTES;
 
 /// How long one phase of a turn goes on while it has work left, and then the one piece of work that
 /// it is in. There are four of them, so everybody's next turn comes within a few milliseconds,
@@ -45,7 +45,7 @@ pub struct Sizes {
     /// How much may be moved for one connection before all others that are ready go first.
     pub share_bytes: usize,
     /// The longest datagram, or super-packet of them, that is received whole.
-    pub arrival_bytes: usize,
+    pub slot_bytes: usize,
     /// How long one phase of a turn goes on.
     pub phase_max: Duration,
 }
@@ -56,7 +56,7 @@ impl Default for Sizes {
             window_bytes: WINDOW_BYTES,
             fresh_read_bytes: FRESH_READ_BYTES,
             share_bytes: SHARE_BYTES,
-            arrival_bytes: ARRIVAL_MAX_BYTES,
+            slot_bytes: SLOT_MAX_BYTES,
             phase_max: PHASE_MAX,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use log::{Level, debug, error, log_enabled, trace};
+use log::{Level, debug, log_enabled, trace};
 use memchr::memchr;
 
 use super::counters::{CloseReason, Counters};
@@ -33,7 +33,7 @@ pub const LOGGED_BYTES: usize = 64;
 
 /// What a connection needs for a turn of work and shares with all others.
 #[derive(Debug)]
-pub struct Bench {
+pub struct Workbench {
     /// The buffer that everything is read into, answered in and written from.
     pub batch: Batch,
     /// What the operator set.
@@ -44,7 +44,7 @@ pub struct Bench {
     shelf: Shelf,
 }
 
-impl Bench {
+impl Workbench {
     /// A bench for reads of at most `window_bytes`.
     pub fn new(window_bytes: usize, rules: Rules) -> Self {
         Self {
@@ -105,12 +105,12 @@ impl<S: Stream> Connection<S> {
     }
 
     /// How many bytes it owns beside itself.
-    pub fn kept_bytes(&self, bench: &Bench) -> usize {
+    pub fn kept_bytes(&self, bench: &Workbench) -> usize {
         bench.shelf.get(self.kept).map_or(0, Kept::room_bytes)
     }
 
     /// Counts and logs its end. Dropping it closes it.
-    pub fn close(self, bench: &mut Bench) {
+    pub fn close(self, bench: &mut Workbench) {
         bench.shelf.discard(self.kept);
         let reason = self.reason.unwrap_or(CloseReason::Error);
         bench.counters.count_closed(reason);
@@ -128,7 +128,7 @@ impl<S: Stream> Connection<S> {
     /// Enough has been read for a stop.
     pub fn drained(&mut self) {
         if self.state == State::Draining {
-            self.step(Event::Drained, CloseReason::Drained);
+            self.step(Event::LastRead, CloseReason::Drained);
         }
     }
 
@@ -138,7 +138,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Does what the latches allow, and reads `read_max_bytes` of it at most.
-    pub fn work(&mut self, bench: &mut Bench, read_max_bytes: usize) -> Work {
+    pub fn work(&mut self, bench: &mut Workbench, read_max_bytes: usize) -> Work {
         let mut work = Work::default();
         let mut left_bytes = read_max_bytes;
         loop {
@@ -157,7 +157,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Reads once and answers what came. Says whether there may be more to do.
-    fn receive(&mut self, bench: &mut Bench, work: &mut Work, left_bytes: &mut usize) -> bool {
+    fn receive(&mut self, bench: &mut Workbench, work: &mut Work, left_bytes: &mut usize) -> bool {
         if !self.stream.is_readable() {
             self.drained();
             return self.state == State::Flushing;
@@ -174,7 +174,7 @@ impl<S: Stream> Connection<S> {
     /// Reads once into the window, no more than is left of the visit.
     fn read(
         &mut self,
-        bench: &mut Bench,
+        bench: &mut Workbench,
         work: &mut Work,
         left_bytes: &mut usize,
     ) -> Attempt<usize> {
@@ -191,7 +191,7 @@ impl<S: Stream> Connection<S> {
 
     /// The window's first `len` bytes are new. Bytes that only lengthen a partial line are put
     /// behind it, so that a line which comes byte by byte costs no more than its length.
-    fn take_in(&mut self, bench: &mut Bench, len: usize, work: &mut Work) {
+    fn take_in(&mut self, bench: &mut Workbench, len: usize, work: &mut Work) {
         let max_message_bytes = bench.rules.max_message_bytes;
         let fresh = bench.batch.fresh(len);
         if let Some(kept) = bench.shelf.get(self.kept)
@@ -207,7 +207,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// The peer has sent its last; what it left without an ending is a message too.
-    fn end_of_stream(&mut self, bench: &mut Bench, work: &mut Work) {
+    fn end_of_stream(&mut self, bench: &mut Workbench, work: &mut Work) {
         self.begin(bench, 0);
         let answered = bench.batch.answer_last(bench.rules, log_message(self.peer));
         self.reply(bench, answered, work);
@@ -216,7 +216,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    fn begin(&mut self, bench: &mut Bench, fresh_len: usize) {
+    fn begin(&mut self, bench: &mut Workbench, fresh_len: usize) {
         let kept = self.kept.take();
         let partial = bench.shelf.get(kept).map_or(&[][..], Kept::partial);
         bench.batch.begin(partial, fresh_len);
@@ -224,12 +224,12 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Sends the batch's replies, keeps what the peer does not take, and its partial line.
-    fn reply(&mut self, bench: &mut Bench, answered: Answered, work: &mut Work) {
+    fn reply(&mut self, bench: &mut Workbench, answered: Answered, work: &mut Work) {
         bench.counters.tcp.messages += answered.messages;
         bench.counters.tcp.replies += answered.replies;
         work.progress |= answered.messages > 0;
         if let Some(bad) = answered.bad {
-            self.step(Event::BadLine, bad.into());
+            self.step(Event::LastRead, bad.into());
         }
         let sent_len = self.send(bench.batch.replies(), &mut bench.counters, work);
         if self.state == State::Closed {
@@ -263,14 +263,14 @@ impl<S: Stream> Connection<S> {
         replies.len() - rest.len()
     }
 
-    fn has_replies(&self, bench: &Bench) -> bool {
+    fn has_replies(&self, bench: &Workbench) -> bool {
         let kept = bench.shelf.get(self.kept);
         kept.is_some_and(|kept| !kept.replies().is_empty())
     }
 
     /// Sends what was kept. Says whether that is done, and there may be more to do.
-    fn send_kept(&mut self, bench: &mut Bench, work: &mut Work) -> bool {
-        let Bench {
+    fn send_kept(&mut self, bench: &mut Workbench, work: &mut Work) -> bool {
+        let Workbench {
             shelf, counters, ..
         } = bench;
         let replies = shelf.get(self.kept).map_or(&[][..], Kept::replies);
@@ -289,7 +289,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Nothing is left to send: FIN, or the end where the peer's FIN was there first.
-    fn flushed(&mut self, bench: &mut Bench) -> bool {
+    fn flushed(&mut self, bench: &mut Workbench) -> bool {
         bench.shelf.discard(self.kept.take());
         self.step(Event::Flushed, CloseReason::PeerClosed);
         if self.state == State::Lingering
@@ -301,7 +301,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Reads and throws away, until the peer has closed.
-    fn discard(&mut self, bench: &mut Bench, work: &mut Work, left_bytes: &mut usize) -> bool {
+    fn discard(&mut self, bench: &mut Workbench, work: &mut Work, left_bytes: &mut usize) -> bool {
         if !self.stream.is_readable() {
             return false;
         }
@@ -327,14 +327,7 @@ impl<S: Stream> Connection<S> {
     /// reason.
     fn step(&mut self, event: Event, reason: CloseReason) {
         self.reason.get_or_insert(reason);
-        self.state = self.state.on(event).unwrap_or_else(|| {
-            error!(
-                "{}: {event} in state {}: please report this bug",
-                self.peer, self.state
-            );
-            debug_assert!(false, "{event} in state {}", self.state);
-            State::Closed
-        });
+        self.state.step(event, &self.peer);
     }
 }
 

@@ -1,29 +1,7 @@
 //! What has happened so far: everything that the server does not do aloud is counted here.
 
-use crate::protocol::datagram::Drop;
-
-/// What carried a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// A TCP connection.
-    Tcp,
-    /// A UDP datagram.
-    Udp,
-}
-
-impl Transport {
-    /// Every transport.
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
-
-    /// The transport as the metrics and the log name it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        }
-    }
-}
+use crate::protocol::datagram::DropReason;
+use crate::transport::Transport;
 
 /// Why a connection ended: the first cause, whatever followed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +118,7 @@ pub struct Counters {
     pub loop_turns: u64,
     closed: [u64; CloseReason::ALL.len()],
     accept_errors: [u64; AcceptError::ALL.len()],
-    dropped: [u64; Drop::ALL.len()],
+    dropped: [u64; DropReason::ALL.len()],
 }
 
 impl Counters {
@@ -155,7 +133,7 @@ impl Counters {
     }
 
     /// Counts datagrams that got no reply.
-    pub fn count_dropped(&mut self, reason: Drop, datagrams: u64) {
+    pub fn count_dropped(&mut self, reason: DropReason, datagrams: u64) {
         self.dropped[reason as usize] += datagrams;
     }
 
@@ -192,7 +170,7 @@ impl Counters {
                 );
             }
         }
-        for (reason, count) in Drop::ALL.iter().zip(self.dropped) {
+        for (reason, count) in DropReason::ALL.iter().zip(self.dropped) {
             tell(
                 "datagrams_dropped_total",
                 Some(("reason", reason.name())),

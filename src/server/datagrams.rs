@@ -11,11 +11,11 @@ use log::{Level, debug, log_enabled, trace, warn};
 use super::connection::LOGGED_BYTES;
 use super::counters::Counters;
 use super::peer::Peer;
-use crate::protocol::datagram::{Drop, Reply, answer, check_source};
+use crate::protocol::datagram::{DropReason, Reply, answer, check_source};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::bucket::Bucket;
 use crate::reactor::kernel::{
-    ARRIVALS_PER_CALL, Arrival, Arrivals, Datagrams, Departure, Hit, Readiness,
+    Datagrams, DstIp, Readiness, RecvMeta, RecvSlots, SLOTS_PER_CALL, Transmit,
 };
 use crate::reactor::latch::Latched;
 use crate::reactor::outage::Retry;
@@ -28,8 +28,8 @@ pub const RECEIVES_PER_TURN: usize = 4;
 /// the only one. Asking for more costs time for each that is not there.
 const FEW_ARRIVALS: usize = 2;
 
-/// The longest departure: what a UDP packet over IPv4 can carry (65,535 less both headers).
-const DEPARTURE_MAX_BYTES: usize = 65_507;
+/// The longest packet of a send: what a UDP packet over IPv4 can carry (65,535 less both headers).
+const TRANSMIT_MAX_BYTES: usize = 65_507;
 
 /// Datagrams that came singly leave together only up to this length, which fits into any IPv6
 /// path's packet (RFC 8200 section 5: 1280, less both headers). The kernel refuses segments that
@@ -38,8 +38,8 @@ const GATHERED_SEGMENT_MAX_BYTES: usize = 1232;
 
 /// What datagram sockets share.
 #[derive(Debug)]
-pub struct DatagramBench {
-    arrivals: Arrivals,
+pub struct DatagramWorkbench {
+    slots: RecvSlots,
     outgoing: Outgoing,
     /// Answer pings only.
     strict: bool,
@@ -47,11 +47,11 @@ pub struct DatagramBench {
     others: Bucket,
 }
 
-impl DatagramBench {
+impl DatagramWorkbench {
     /// A bench with its buffers, of which the kernel backs only what is used.
-    pub fn new(arrivals: Arrivals, strict: bool, other_rate_per_s: u32, now: Instant) -> Self {
+    pub fn new(slots: RecvSlots, strict: bool, other_rate_per_s: u32, now: Instant) -> Self {
         Self {
-            arrivals,
+            slots,
             outgoing: Outgoing::default(),
             strict,
             others: Bucket::new(other_rate_per_s, now),
@@ -61,7 +61,7 @@ impl DatagramBench {
 
 /// A datagram socket of the server.
 #[derive(Debug)]
-pub struct DatagramPort<D> {
+pub struct DatagramSocket<D> {
     socket: Latched<D>,
     local: SocketAddr,
     /// Where receiving failed, the latch stays set, but the next try waits.
@@ -72,7 +72,7 @@ pub struct DatagramPort<D> {
     seen_drops: u32,
 }
 
-impl<D: Datagrams> DatagramPort<D> {
+impl<D: Datagrams> DatagramSocket<D> {
     /// A socket that is bound to `local`.
     pub fn new(socket: D, local: SocketAddr) -> Self {
         Self {
@@ -119,17 +119,17 @@ impl<D: Datagrams> DatagramPort<D> {
     /// Receives once, and answers what came.
     pub fn work(
         &mut self,
-        bench: &mut DatagramBench,
+        bench: &mut DatagramWorkbench,
         counters: &mut Counters,
         now: Instant,
         is_local: impl Fn(SocketAddr) -> bool,
     ) {
-        match self.socket.receive_some(&mut bench.arrivals, self.most) {
+        match self.socket.receive_some(&mut bench.slots, self.most) {
             Attempt::Done(count) => {
                 self.most = if count < self.most {
                     FEW_ARRIVALS
                 } else {
-                    ARRIVALS_PER_CALL
+                    SLOTS_PER_CALL
                 };
                 self.answer_all(count, bench, counters, now, &is_local);
             }
@@ -148,41 +148,43 @@ impl<D: Datagrams> DatagramPort<D> {
         if let Some(drops) = self.socket.io().kernel_drops() {
             let fresh = drops.wrapping_sub(self.seen_drops);
             self.seen_drops = drops;
-            counters.count_dropped(Drop::Kernel, u64::from(fresh));
+            counters.count_dropped(DropReason::Kernel, u64::from(fresh));
         }
     }
 
     fn answer_all(
         &mut self,
         count: usize,
-        bench: &mut DatagramBench,
+        bench: &mut DatagramWorkbench,
         counters: &mut Counters,
         now: Instant,
         is_local: &impl Fn(SocketAddr) -> bool,
     ) {
-        let DatagramBench {
-            arrivals,
+        let DatagramWorkbench {
+            slots,
             outgoing,
             strict,
             others,
         } = bench;
-        let slots = arrivals.bytes.chunks_exact_mut(arrivals.slot_bytes);
-        for (arrival, slot) in arrivals.info.iter().zip(slots).take(count) {
-            let Some(bytes) = slot.get_mut(..arrival.len_bytes) else {
+        let chunks = slots.bytes.chunks_exact_mut(slots.slot_bytes);
+        for (meta, slot) in slots.info.iter().zip(chunks).take(count) {
+            let Some(bytes) = slot.get_mut(..meta.len_bytes) else {
                 continue;
             };
             counters.udp.received_bytes += bytes.len() as u64;
-            let forbidden = self.check(arrival, is_local).err();
-            let route = self.route_back(arrival);
-            for datagram in segments(bytes, arrival.segment_bytes) {
+            let forbidden = self.check(meta, is_local).err();
+            let route = self.route_back(meta);
+            for datagram in segments(bytes, meta.segment_bytes) {
                 counters.udp.messages += 1;
-                log_message(arrival.source, datagram);
+                log_message(meta.source, datagram);
                 let reply_len = match answer(datagram, *strict) {
                     Err(reason) => Err(reason),
-                    Ok(_) if forbidden.is_some() => Err(forbidden.unwrap_or(Drop::OwnAddress)),
+                    Ok(_) if forbidden.is_some() => {
+                        Err(forbidden.unwrap_or(DropReason::OwnAddress))
+                    }
                     Ok(Reply::Pong) => Ok(datagram.len()),
                     Ok(Reply::Other { len_bytes }) if others.take(now) => Ok(len_bytes),
-                    Ok(Reply::Other { .. }) => Err(Drop::RateLimit),
+                    Ok(Reply::Other { .. }) => Err(DropReason::RateLimit),
                 };
                 match reply_len {
                     Err(reason) => counters.count_dropped(reason, 1),
@@ -200,25 +202,29 @@ impl<D: Datagrams> DatagramPort<D> {
         self.local.ip().to_canonical().is_unspecified()
     }
 
-    fn check(&self, arrival: &Arrival, is_local: impl Fn(SocketAddr) -> bool) -> Result<(), Drop> {
-        let bound = (!self.is_wildcard()).then(|| Hit::from(self.local.ip()));
-        let hit = arrival.hit.or(bound);
-        let is_shared = hit.is_some_and(|hit| hit.is_shared);
-        let hit = hit.map(|hit| hit.ip);
-        check_source(arrival.source, hit, is_shared, self.local.port(), is_local)
+    fn check(
+        &self,
+        meta: &RecvMeta,
+        is_local: impl Fn(SocketAddr) -> bool,
+    ) -> Result<(), DropReason> {
+        let bound = (!self.is_wildcard()).then(|| DstIp::from(self.local.ip()));
+        let dst_ip = meta.dst_ip.or(bound);
+        let is_shared = dst_ip.is_some_and(|it| it.is_shared);
+        let dst_ip = dst_ip.map(|it| it.ip);
+        check_source(meta.source, dst_ip, is_shared, self.local.port(), is_local)
     }
 
-    fn route_back(&self, arrival: &Arrival) -> Route {
+    fn route_back(&self, meta: &RecvMeta) -> Route {
         Route {
-            destination: arrival.source,
+            destination: meta.source,
             // A socket that is bound to one address replies from it anyway.
-            source: arrival.hit.filter(|_| self.is_wildcard()),
-            is_super: arrival.segment_bytes < arrival.len_bytes,
+            source: meta.dst_ip.filter(|_| self.is_wildcard()),
+            is_super: meta.segment_bytes < meta.len_bytes,
         }
     }
 }
 
-/// The datagrams of an arrival. One without bytes is a datagram too.
+/// The datagrams of one slot. One without bytes is a datagram too.
 fn segments(bytes: &mut [u8], segment_bytes: usize) -> impl Iterator<Item = &mut [u8]> {
     let empty: Option<&mut [u8]> = bytes.is_empty().then_some(&mut []);
     empty
@@ -230,13 +236,13 @@ fn segments(bytes: &mut [u8], segment_bytes: usize) -> impl Iterator<Item = &mut
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Route {
     destination: SocketAddr,
-    source: Option<Hit>,
+    source: Option<DstIp>,
     /// The path has already carried a super-packet of this segment's length.
     is_super: bool,
 }
 
 /// Replies that wait for more of their kind, to leave in one call. Never longer than one batch of
-/// arrivals.
+/// slots.
 #[derive(Debug)]
 struct Outgoing {
     bytes: Vec<u8>,
@@ -248,7 +254,7 @@ struct Outgoing {
 impl Default for Outgoing {
     fn default() -> Self {
         Self {
-            bytes: Vec::with_capacity(DEPARTURE_MAX_BYTES),
+            bytes: Vec::with_capacity(TRANSMIT_MAX_BYTES),
             segment_bytes: 0,
             segments: 0,
             route: None,
@@ -280,7 +286,7 @@ impl Outgoing {
             && self.segments < max_segments
             && reply.len() <= self.segment_bytes
             && self.bytes.len() == self.segments * self.segment_bytes
-            && self.bytes.len() + reply.len() <= DEPARTURE_MAX_BYTES
+            && self.bytes.len() + reply.len() <= TRANSMIT_MAX_BYTES
             && (route.is_super || self.segment_bytes <= GATHERED_SEGMENT_MAX_BYTES)
     }
 
@@ -289,16 +295,16 @@ impl Outgoing {
         let Some(route) = self.route.take() else {
             return;
         };
-        let departure = Departure {
+        let transmit = Transmit {
             destination: route.destination,
             source: route.source,
             bytes: &self.bytes,
             segment_bytes: self.segment_bytes,
         };
-        if !depart(&departure, self.segments, socket, counters) {
+        if !depart(&transmit, self.segments, socket, counters) {
             // A path or device that cannot do it all at once may still do it one by one.
             for bytes in self.bytes.chunks(self.segment_bytes.max(1)) {
-                depart(&Departure { bytes, ..departure }, 1, socket, counters);
+                depart(&Transmit { bytes, ..transmit }, 1, socket, counters);
             }
         }
         self.bytes.clear();
@@ -306,27 +312,27 @@ impl Outgoing {
     }
 }
 
-/// Sends one departure and counts it, or counts why not; says false where it is worth a try one by
+/// Sends one transmit and counts it, or counts why not; says false where it is worth a try one by
 /// one. A reply is never queued: a peer that misses it asks again.
 fn depart<D: Datagrams>(
-    departure: &Departure<'_>,
+    transmit: &Transmit<'_>,
     segments: usize,
     socket: &mut Latched<D>,
     counters: &mut Counters,
 ) -> bool {
-    match socket.try_write(|socket| socket.send(departure)) {
+    match socket.try_write(|socket| socket.send(transmit)) {
         Attempt::Done(()) => {
             counters.udp.replies += segments as u64;
-            counters.udp.sent_bytes += departure.bytes.len() as u64;
+            counters.udp.sent_bytes += transmit.bytes.len() as u64;
         }
-        Attempt::Blocked => counters.count_dropped(Drop::SendBufferFull, segments as u64),
+        Attempt::Blocked => counters.count_dropped(DropReason::SendBufferFull, segments as u64),
         Attempt::Failed(_) if segments > 1 => return false,
         Attempt::Failed(error) => {
             debug!(
                 "{} reply not sent: {error}",
-                Peer::from(departure.destination)
+                Peer::from(transmit.destination)
             );
-            counters.count_dropped(Drop::SendError, 1);
+            counters.count_dropped(DropReason::SendError, 1);
         }
     }
     true

@@ -55,7 +55,7 @@ impl<K: Kernel> Server<K> {
             next_key: 0,
         });
         self.acceptors.clear();
-        self.raise_ports();
+        self.raise_sockets();
         for (key, connection) in &mut self.connections {
             connection.drain();
             self.run_queue.push(key);
@@ -99,15 +99,15 @@ impl<K: Kernel> Server<K> {
                 return None;
             }
             drain.stage = Stage::Sending;
-            self.raise_ports();
+            self.raise_sockets();
             self.serve_datagrams();
-            self.ports.clear();
+            self.sockets.clear();
         }
     }
 
-    fn raise_ports(&mut self) {
-        for port in &mut self.ports {
-            port.raise(Readiness::ALL);
+    fn raise_sockets(&mut self) {
+        for socket in &mut self.sockets {
+            socket.raise(Readiness::ALL);
         }
     }
 
@@ -118,7 +118,7 @@ impl<K: Kernel> Server<K> {
         }
         // Those behind it change their index, and so lose their events; they need none, as a port
         // whose latch is clear goes in the same way.
-        self.ports.retain(|port| !port.is_drained());
-        self.connections.is_empty() && self.ports.is_empty()
+        self.sockets.retain(|socket| !socket.is_drained());
+        self.connections.is_empty() && self.sockets.is_empty()
     }
 }

@@ -17,9 +17,9 @@ impl<K: Kernel> Server<K> {
         if self.register_outage.ends(now) {
             info!("connections are taken in again");
         }
-        self.ports
+        self.sockets
             .iter_mut()
-            .for_each(|port| port.keep_deadlines(now));
+            .for_each(|socket| socket.keep_deadlines(now));
         while let Some((_, key)) = self.deadlines.pop_expired(now) {
             self.expire_connection(key);
             if self.now >= phase_end {

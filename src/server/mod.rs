@@ -1,6 +1,6 @@
 //! The server: accepts, connections and datagrams on one loop.
 //!
-//! One [turn](Server::turn) waits, latches what the kernel tells, and then works in phases, each for
+//! One [turn](Program::turn) waits, latches what the kernel tells, and then works in phases, each for
 //! so long at most and for one piece of work at least. Who has work left is served again in the next
 //! turn, whose wait does not sleep.
 
@@ -24,15 +24,16 @@ use slab::Slab;
 
 use crate::logging::lost_lines;
 use crate::reactor::deadlines::Deadlines;
-use crate::reactor::kernel::{Arrivals, Kernel, Signal};
+use crate::reactor::kernel::{Kernel, RecvSlots, Signal};
 use crate::reactor::outage::Outage;
+use crate::reactor::program::Program;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
 use accept::{Acceptor, Fullness};
 pub use config::{Config, LINGER_TIMEOUT, PHASE_MAX, Sizes};
-use connection::{Bench, Connection};
+use connection::{Connection, Workbench};
 use counters::Counters;
-use datagrams::{DatagramBench, DatagramPort, RECEIVES_PER_TURN};
+use datagrams::{DatagramSocket, DatagramWorkbench, RECEIVES_PER_TURN};
 use drain::Drain;
 use source::Source;
 
@@ -58,12 +59,12 @@ pub struct Server<K: Kernel> {
     config: Config,
     sizes: Sizes,
     acceptors: Vec<Acceptor<K::Listener>>,
-    ports: Vec<DatagramPort<K::Datagrams>>,
+    sockets: Vec<DatagramSocket<K::Datagrams>>,
     connections: Slab<Connection<K::Stream>>,
     deadlines: Deadlines<2>,
     run_queue: RunQueue,
-    bench: Bench,
-    datagram_bench: DatagramBench,
+    bench: Workbench,
+    datagram_bench: DatagramWorkbench,
     /// The kernel would not watch a connection.
     register_outage: Outage,
     drain: Option<Drain>,
@@ -71,8 +72,108 @@ pub struct Server<K: Kernel> {
     /// The time: read when a turn begins, and again after each piece of work, as that is when the
     /// deadlines begin that it sets.
     now: Instant,
-    /// When the turn began in which the kernel last told of something, for `busy_poll`.
+    /// The kernel has told of something in this turn.
+    woken: bool,
+    /// When the turn began in which it last did, for `busy_poll`.
     worked_at: Instant,
+    /// A drain was on when the turn began.
+    was_draining: bool,
+}
+
+impl<K: Kernel> Program for Server<K> {
+    type Kernel = K;
+    type Exit = Exit;
+
+    fn kernel(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    fn sleep(&mut self) -> Option<Duration> {
+        let work_left = !self.run_queue.is_empty()
+            || self.sockets.iter().any(DatagramSocket::is_ready)
+            || (self.has_room() && self.acceptors.iter().any(Acceptor::is_ready));
+        if work_left || self.now.saturating_duration_since(self.worked_at) < self.config.busy_poll {
+            return Some(Duration::ZERO);
+        }
+        let pauses = self.acceptors.iter().filter_map(Acceptor::next_deadline);
+        let pauses = pauses.chain(
+            self.sockets
+                .iter()
+                .filter_map(DatagramSocket::next_deadline),
+        );
+        let pauses = pauses.chain(self.register_outage.over_at());
+        let drain = self.drain.as_ref().and_then(Drain::next_deadline);
+        let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
+        Some(next.saturating_duration_since(self.now))
+    }
+
+    /// An event may be old by the time that it is read, and its key may be another connection's by
+    /// then, which costs that one a try that finds nothing.
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let Self {
+            kernel,
+            acceptors,
+            sockets,
+            connections,
+            run_queue,
+            woken,
+            ..
+        } = self;
+        *woken = false;
+        kernel.wait(timeout, |token, ready| {
+            *woken = true;
+            match Source::of(token) {
+                Source::Listener(index) => {
+                    if let Some(acceptor) = acceptors.get_mut(index) {
+                        acceptor.raise(ready);
+                    }
+                }
+                Source::Datagrams(index) => {
+                    if let Some(socket) = sockets.get_mut(index) {
+                        socket.raise(ready);
+                    }
+                }
+                Source::Connection(key) => {
+                    if let Some(connection) = connections.get_mut(key) {
+                        connection.raise(ready);
+                        run_queue.push(key);
+                    }
+                }
+            }
+        })
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.now = now;
+        if self.woken {
+            self.worked_at = now;
+        }
+        self.bench.counters.loop_turns += 1;
+        self.was_draining = self.drain.is_some();
+    }
+
+    /// A second stop ends the server at once; but of several that one turn finds, however many and
+    /// of whatever kind, nobody can say that they did not mean the same.
+    fn obey(&mut self, signal: Signal) -> Option<Exit> {
+        match signal {
+            Signal::Report => self.report(),
+            Signal::Stop if self.was_draining => return Some(Exit::Aborted),
+            Signal::Stop | Signal::HangUp if self.drain.is_some() => {}
+            Signal::Stop | Signal::HangUp => self.begin_drain(),
+            Signal::Unused(name) => info!("{name}: nothing to do"),
+        }
+        None
+    }
+
+    fn work(&mut self) -> Option<Exit> {
+        self.serve_datagrams();
+        self.accept();
+        self.serve_connections();
+        self.expire();
+        self.keep_drain_deadlines();
+        self.note_fullness();
+        self.is_drained().then_some(Exit::Drained)
+    }
 }
 
 impl<K: Kernel> Server<K> {
@@ -106,15 +207,15 @@ impl<K: Kernel> Server<K> {
         for (index, acceptor) in acceptors.iter_mut().enumerate() {
             kernel.register_listener(acceptor.io(), Source::Listener(index).token())?;
         }
-        let mut ports: Vec<_> = datagrams
+        let mut sockets: Vec<_> = datagrams
             .into_iter()
-            .map(|(socket, local)| DatagramPort::new(socket, local))
+            .map(|(socket, local)| DatagramSocket::new(socket, local))
             .collect();
-        for (index, port) in ports.iter_mut().enumerate() {
-            kernel.register_datagrams(port.io(), Source::Port(index).token())?;
+        for (index, socket) in sockets.iter_mut().enumerate() {
+            kernel.register_datagrams(socket.io(), Source::Datagrams(index).token())?;
         }
-        let datagram_bench = DatagramBench::new(
-            Arrivals::with_slots(sizes.arrival_bytes),
+        let datagram_bench = DatagramWorkbench::new(
+            RecvSlots::with_slots(sizes.slot_bytes),
             config.rules.strict,
             config.other_rate_per_s,
             now,
@@ -122,55 +223,22 @@ impl<K: Kernel> Server<K> {
         Ok(Self {
             kernel,
             acceptors,
-            ports,
+            sockets,
             connections: Slab::new(),
             deadlines: Self::no_deadlines(&config, now),
             run_queue: RunQueue::new(sizes.share_bytes),
-            bench: Bench::new(sizes.window_bytes, config.rules),
+            bench: Workbench::new(sizes.window_bytes, config.rules),
             datagram_bench,
             register_outage: Outage::default(),
             drain: None,
             fullness: Fullness::default(),
             now,
+            woken: false,
             worked_at: now,
+            was_draining: false,
             config,
             sizes,
         })
-    }
-
-    /// Serves until a signal stops it.
-    ///
-    /// # Errors
-    /// The kernel can no longer wait for events.
-    pub fn run(&mut self) -> io::Result<Exit> {
-        loop {
-            if let Some(exit) = self.turn()? {
-                return Ok(exit);
-            }
-        }
-    }
-
-    /// One turn of the loop.
-    ///
-    /// # Errors
-    /// The kernel can no longer wait for events.
-    pub fn turn(&mut self) -> io::Result<Option<Exit>> {
-        let woken = self.wait()?;
-        self.now = self.kernel.now();
-        if woken {
-            self.worked_at = self.now;
-        }
-        self.bench.counters.loop_turns += 1;
-        if let Some(exit) = self.obey_signals() {
-            return Ok(Some(exit));
-        }
-        self.serve_datagrams();
-        self.accept();
-        self.serve_connections();
-        self.expire();
-        self.keep_drain_deadlines();
-        self.note_fullness();
-        Ok(self.is_drained().then_some(Exit::Drained))
     }
 
     /// Who waits in the backlog takes the place of who has just gone, in the next turn: until then
@@ -200,80 +268,8 @@ impl<K: Kernel> Server<K> {
             .map(|(_, connection)| connection.kept_bytes(&self.bench))
     }
 
-    /// Sleeps until there is something to do, and latches what the kernel tells. No IO happens in
-    /// here: an event may be old by the time that it is read, and its key may be another
-    /// connection's by then, which costs that one a try that finds nothing. Says whether any came.
-    fn wait(&mut self) -> io::Result<bool> {
-        let timeout = self.sleep();
-        let mut woken = false;
-        let Self {
-            kernel,
-            acceptors,
-            ports,
-            connections,
-            run_queue,
-            ..
-        } = self;
-        kernel.wait(timeout, |token, ready| {
-            woken = true;
-            match Source::of(token) {
-                Source::Listener(index) => {
-                    if let Some(acceptor) = acceptors.get_mut(index) {
-                        acceptor.raise(ready);
-                    }
-                }
-                Source::Port(index) => {
-                    if let Some(port) = ports.get_mut(index) {
-                        port.raise(ready);
-                    }
-                }
-                Source::Connection(key) => {
-                    if let Some(connection) = connections.get_mut(key) {
-                        connection.raise(ready);
-                        run_queue.push(key);
-                    }
-                }
-            }
-        })?;
-        Ok(woken)
-    }
-
-    /// How long to sleep: not at all while there is work left, else until the next deadline.
-    fn sleep(&self) -> Option<Duration> {
-        let work_left = !self.run_queue.is_empty()
-            || self.ports.iter().any(DatagramPort::is_ready)
-            || (self.has_room() && self.acceptors.iter().any(Acceptor::is_ready));
-        if work_left || self.now.saturating_duration_since(self.worked_at) < self.config.busy_poll {
-            return Some(Duration::ZERO);
-        }
-        let pauses = self.acceptors.iter().filter_map(Acceptor::next_deadline);
-        let pauses = pauses.chain(self.ports.iter().filter_map(DatagramPort::next_deadline));
-        let pauses = pauses.chain(self.register_outage.over_at());
-        let drain = self.drain.as_ref().and_then(Drain::next_deadline);
-        let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
-        Some(next.saturating_duration_since(self.now))
-    }
-
     fn has_room(&self) -> bool {
         self.connections.len() < self.config.max_connections
-    }
-
-    /// A second stop ends the server at once; but of several that one turn finds, however many and
-    /// of whatever kind, nobody can say that they did not mean the same.
-    fn obey_signals(&mut self) -> Option<Exit> {
-        let was_draining = self.drain.is_some();
-        while let Some(signal) = self.kernel.next_signal() {
-            match signal {
-                Signal::Report => self.report(),
-                Signal::Stop if was_draining => return Some(Exit::Aborted),
-                Signal::Stop if self.drain.is_some() => {}
-                Signal::Stop => self.begin_drain(),
-                Signal::HangUp if self.drain.is_some() => {}
-                Signal::HangUp => self.begin_drain(),
-                Signal::Unused(name) => info!("{name}: nothing to do"),
-            }
-        }
-        None
     }
 
     /// When the phase that begins now has to end.
@@ -331,15 +327,15 @@ impl<K: Kernel> Server<K> {
 
     fn serve_datagrams(&mut self) {
         let phase_end = self.phase_end();
-        let first = self.first_of(self.ports.len());
-        for index in (first..self.ports.len()).chain(0..first) {
+        let first = self.first_of(self.sockets.len());
+        for index in (first..self.sockets.len()).chain(0..first) {
             for _ in 0..RECEIVES_PER_TURN {
-                if !self.ports[index].is_ready() {
+                if !self.sockets[index].is_ready() {
                     break;
                 }
                 let (kernel, bench) = (&self.kernel, &mut self.datagram_bench);
                 let is_local = |address| kernel.is_local(address);
-                self.ports[index].work(bench, &mut self.bench.counters, self.now, is_local);
+                self.sockets[index].work(bench, &mut self.bench.counters, self.now, is_local);
                 if !self.may_go_on(phase_end) {
                     return;
                 }
@@ -378,8 +374,8 @@ impl<K: Kernel> Server<K> {
 
     /// SIGUSR1: a line for each counter that is not zero.
     fn report(&mut self) {
-        for port in &mut self.ports {
-            port.count_kernel_drops(&mut self.bench.counters);
+        for socket in &mut self.sockets {
+            socket.count_kernel_drops(&mut self.bench.counters);
         }
         info!("connections {}", self.connections.len());
         self.counters().each(|name, label, count| match label {

@@ -6,7 +6,7 @@ use crate::reactor::kernel::Token;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Listener(usize),
-    Port(usize),
+    Datagrams(usize),
     Connection(usize),
 }
 
@@ -14,7 +14,7 @@ impl Source {
     pub(super) const fn token(self) -> Token {
         Token(match self {
             Self::Listener(index) => index << 2,
-            Self::Port(index) => index << 2 | 1,
+            Self::Datagrams(index) => index << 2 | 1,
             Self::Connection(key) => key << 2 | 2,
         })
     }
@@ -23,7 +23,7 @@ impl Source {
         let index = token.0 >> 2;
         match token.0 & 3 {
             0 => Self::Listener(index),
-            1 => Self::Port(index),
+            1 => Self::Datagrams(index),
             _ => Self::Connection(index),
         }
     }

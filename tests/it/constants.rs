@@ -6,7 +6,7 @@ use std::time::Duration;
 use pingpong::logging::limit::LINES_PER_S;
 use pingpong::reactor::bind::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 use pingpong::reactor::deadlines::{RETRY_AFTER, TICK};
-use pingpong::reactor::kernel::{ARRIVAL_MAX_BYTES, ARRIVALS_PER_CALL};
+use pingpong::reactor::kernel::{SLOT_MAX_BYTES, SLOTS_PER_CALL};
 use pingpong::reactor::outage::OVER_AFTER;
 use pingpong::server::accept::FAILURES_MAX;
 use pingpong::server::connection::LOGGED_BYTES;
@@ -31,11 +31,11 @@ fn sizes_and_counts() {
     assert_eq!(sizes.window_bytes, 32 * 1024);
     assert_eq!(sizes.fresh_read_bytes, 4 * 1024);
     assert_eq!(sizes.share_bytes, 64 * 1024);
-    assert_eq!(sizes.arrival_bytes, ARRIVAL_MAX_BYTES);
+    assert_eq!(sizes.slot_bytes, SLOT_MAX_BYTES);
     assert_eq!(sizes.phase_max, PHASE_MAX);
-    assert_eq!(ARRIVAL_MAX_BYTES, 65536);
+    assert_eq!(SLOT_MAX_BYTES, 65536);
     // 64 datagrams or super-packets of a socket in a turn.
-    assert_eq!((RECEIVES_PER_TURN, ARRIVALS_PER_CALL), (4, 16));
+    assert_eq!((RECEIVES_PER_TURN, SLOTS_PER_CALL), (4, 16));
     assert_eq!(FAILURES_MAX, 16);
     assert_eq!((LOGGED_BYTES, LINES_PER_S), (64, 1000));
 }

@@ -1,6 +1,6 @@
 //! The machine: every state and every event, written out.
 
-use pingpong::state::{Event, State, diagram};
+use pingpong::state::{Event, Impossible, State, diagram};
 
 use crate::support::{assert_golden, read_project_file};
 
@@ -8,14 +8,14 @@ use pingpong::state::State::Closed;
 
 /// The state after each event; a dash where the event cannot happen.
 const TABLE: &str = "
-               connected  peer closed  bad line  drain      drained   flushed    expired  failed
-  Connecting   Open       -            -         Closed     -         -          Closed   Closed
-  Open         -          Finishing    Flushing  Draining   -         -          Closed   Closed
-  Draining     -          Finishing    Flushing  -          Flushing  -          Closed   Closed
-  Finishing    -          -            -         Finishing  -         Closed     Closed   Closed
-  Flushing     -          -            -         Flushing   -         Lingering  Closed   Closed
-  Lingering    -          Closed       -         Lingering  -         -          Closed   Closed
-  Closed       -          -            -         -          -         -          -        -
+               connected  peer closed  drain      last read  flushed    shut       expired  failed
+  Connecting   Open       -            Closed     -          -          -          Closed   Closed
+  Open         -          Finishing    Draining   Flushing   -          Lingering  Closed   Closed
+  Draining     -          Finishing    -          Flushing   -          -          Closed   Closed
+  Finishing    -          -            Finishing  -          Closed     -          Closed   Closed
+  Flushing     -          -            Flushing   -          Lingering  -          Closed   Closed
+  Lingering    -          Closed       Lingering  -          -          -          Closed   Closed
+  Closed       -          -            -          -          -          -          -        -
 ";
 
 #[test]
@@ -35,7 +35,7 @@ fn every_state_and_every_event() {
         for event in Event::ALL {
             let after = state
                 .on(event)
-                .map_or("-".into(), |after| after.to_string());
+                .map_or_else(|_| "-".into(), |after| after.to_string());
             assert_eq!(row.next(), Some(after.as_str()), "{event} in state {state}");
         }
         assert_eq!(row.next(), None);
@@ -48,8 +48,12 @@ fn every_state_and_every_event() {
 fn nobody_can_be_stuck() {
     for state in State::ALL {
         for event in [Event::Expired, Event::Failed] {
-            let expected = (state != Closed).then_some(Closed);
-            assert_eq!(state.on(event), expected, "{event} in state {state}");
+            let expected = if state == Closed {
+                Err(Impossible { state, event })
+            } else {
+                Ok(Closed)
+            };
+            assert_eq!(state.on(event), expected);
         }
     }
 }
@@ -60,7 +64,7 @@ fn no_way_leads_back() {
     let rank = |state| State::ALL.iter().position(|it| *it == state).unwrap();
     for state in State::ALL {
         for event in Event::ALL {
-            if let Some(next) = state.on(event) {
+            if let Ok(next) = state.on(event) {
                 assert!(
                     rank(next) >= rank(state),
                     "{event} in state {state}: {next}"
@@ -77,4 +81,34 @@ fn the_docs_show_the_machine() {
     let (_, after) = rest.split_once("```\n").expect("the diagram has no end");
     let expected = format!("{before}```mermaid\n{}```\n{after}", diagram());
     assert_golden("docs/state-machine.md", &expected);
+}
+
+/// The picture in the source: each arrow of one line, as the function has it.
+#[test]
+fn the_source_shows_the_machine() {
+    let source = read_project_file("src/state.rs");
+    let picture: String = source
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .collect();
+    for (from, event, to) in [
+        ("Connecting", "connected", "Open"),
+        ("Connecting", "drain", "Closed"),
+        ("Open", "drain", "Draining"),
+        ("Draining", "last read", "Flushing"),
+        ("Flushing", "flushed", "Lingering"),
+        ("Finishing", "flushed", "Closed"),
+        ("Lingering", "peer closed", "Closed"),
+    ] {
+        let state = State::ALL.into_iter().find(|it| it.to_string() == from);
+        let told = Event::ALL.into_iter().find(|it| it.to_string() == event);
+        let next = state.unwrap().on(told.unwrap()).unwrap();
+        assert_eq!(next.to_string(), to, "{event} in state {from}");
+    }
+    for word in State::ALL.map(|it| it.to_string()) {
+        assert!(picture.contains(&word), "{word} is not in the picture");
+    }
+    for word in Event::ALL.map(|it| it.to_string()) {
+        assert!(picture.contains(&word), "{word} is not in the picture");
+    }
 }

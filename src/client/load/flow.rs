@@ -10,7 +10,7 @@ use super::ledger::{Ledger, Verdict};
 use super::schedule::Nanos;
 use super::script::{Number, Script};
 use crate::reactor::attempt::Attempt;
-use crate::reactor::kernel::{ARRIVAL_MAX_BYTES, Arrival, Datagrams, Departure, Kernel, Readiness};
+use crate::reactor::kernel::{Datagrams, Kernel, Readiness, RecvMeta, SLOT_MAX_BYTES, Transmit};
 use crate::reactor::latch::Latched;
 use crate::state::{Event, State};
 
@@ -20,8 +20,8 @@ const SENDS_PER_TURN: usize = 64;
 /// How many times one socket is received from in one turn of the loop.
 const RECEIVES_PER_TURN: usize = 4;
 
-/// The longest departure: what a UDP packet over IPv4 can carry (65,535 less both headers).
-pub const DEPARTURE_MAX_BYTES: usize = 65_507;
+/// The longest packet of a send: what a UDP packet over IPv4 can carry (65,535 less both headers).
+pub const TRANSMIT_MAX_BYTES: usize = 65_507;
 
 /// Datagrams leave together only up to this length, which fits into any IPv6 path's packet (RFC
 /// 8200 section 5: 1280, less both headers). The kernel refuses segments that are longer than a
@@ -135,7 +135,7 @@ impl<D: Datagrams> FlowLane<D> {
             if !self.socket.is_readable() {
                 break;
             }
-            match self.socket.receive(&mut bench.arrivals) {
+            match self.socket.receive(&mut bench.slots) {
                 Attempt::Done(count) => self.check_all(bench, count, clock()),
                 Attempt::Blocked => {}
                 // An error that belongs to something sent earlier, such as "port unreachable": it
@@ -154,33 +154,33 @@ impl<D: Datagrams> FlowLane<D> {
     fn check_all(&mut self, bench: &mut Bench, count: usize, now: Nanos) {
         let Bench {
             script,
-            arrivals,
+            slots,
             figures,
             waiting,
             ..
         } = bench;
-        let slots = arrivals.bytes.chunks_exact(ARRIVAL_MAX_BYTES);
-        for (arrival, slot) in arrivals.info.iter().zip(slots).take(count) {
-            if !self.is_from_peer(arrival) {
+        let chunks = slots.bytes.chunks_exact(SLOT_MAX_BYTES);
+        for (meta, slot) in slots.info.iter().zip(chunks).take(count) {
+            if !self.is_from_peer(meta) {
                 figures.strangers += 1;
                 continue;
             }
-            let bytes = slot.get(..arrival.len_bytes).unwrap_or_default();
-            let datagrams = bytes.len().div_ceil(arrival.segment_bytes.max(1)).max(1);
+            let bytes = slot.get(..meta.len_bytes).unwrap_or_default();
+            let datagrams = bytes.len().div_ceil(meta.segment_bytes.max(1)).max(1);
             figures.offload.receives += 1;
             figures.offload.super_receives += u64::from(datagrams > 1);
             figures.offload.received += datagrams as u64;
             if bytes.is_empty() {
                 self.check(script, figures, waiting, bytes, now);
             }
-            for datagram in bytes.chunks(arrival.segment_bytes.max(1)) {
+            for datagram in bytes.chunks(meta.segment_bytes.max(1)) {
                 self.check(script, figures, waiting, datagram, now);
             }
         }
     }
 
-    fn is_from_peer(&self, arrival: &Arrival) -> bool {
-        arrival.source.ip() == self.peer.ip() && arrival.source.port() == self.peer.port()
+    fn is_from_peer(&self, meta: &RecvMeta) -> bool {
+        meta.source.ip() == self.peer.ip() && meta.source.port() == self.peer.port()
     }
 
     fn check(
@@ -274,7 +274,7 @@ impl<D: Datagrams> FlowLane<D> {
         if self.one_by_one || len_bytes > GATHERED_SEGMENT_MAX_BYTES {
             return 1;
         }
-        let fit = DEPARTURE_MAX_BYTES / len_bytes;
+        let fit = TRANSMIT_MAX_BYTES / len_bytes;
         self.socket.io().max_segments().min(fit).max(1)
     }
 
@@ -290,14 +290,14 @@ impl<D: Datagrams> FlowLane<D> {
 
     /// Sends what the bench holds. Says whether that is done with: sent, or refused for good.
     fn depart(&mut self, bench: &mut Bench) -> bool {
-        let departure = Departure {
+        let transmit = Transmit {
             destination: self.peer,
             source: None,
             bytes: &bench.outgoing,
             segment_bytes: bench.script.request_bytes(),
         };
-        let segments = (departure.bytes.len() / departure.segment_bytes) as u64;
-        match self.socket.try_write(|socket| socket.send(&departure)) {
+        let segments = (transmit.bytes.len() / transmit.segment_bytes) as u64;
+        match self.socket.try_write(|socket| socket.send(&transmit)) {
             Attempt::Done(()) => {
                 let offload = &mut bench.figures.offload;
                 offload.sends += 1;
@@ -324,6 +324,6 @@ impl<D: Datagrams> FlowLane<D> {
 
     /// The only place in which a lane's state changes.
     fn step(&mut self, event: Event) {
-        self.state = self.state.after(event);
+        self.state.step(event, &self.peer);
     }
 }

@@ -8,7 +8,7 @@ use super::figures::{Figures, LaneEnd};
 use super::ledger::Stamp;
 use super::schedule::{Nanos, Schedule};
 use super::script::Script;
-use crate::reactor::kernel::{Arrivals, Kernel, Readiness, Token};
+use crate::reactor::kernel::{Kernel, Readiness, RecvSlots, Token};
 use crate::state::State;
 
 /// How much one read fetches, and how much one write is offered, unless one message is longer.
@@ -43,7 +43,7 @@ pub struct Bench {
     /// What is written from.
     pub outgoing: Vec<u8>,
     /// What datagrams are received into.
-    pub arrivals: Arrivals,
+    pub slots: RecvSlots,
 }
 
 impl Bench {
@@ -60,7 +60,7 @@ impl Bench {
             waiting: 0,
             behind: 0,
             window: vec![0; WINDOW_BYTES].into_boxed_slice(),
-            arrivals: Arrivals::default(),
+            slots: RecvSlots::default(),
         })
     }
 

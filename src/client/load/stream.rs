@@ -310,6 +310,6 @@ impl<S: Stream> StreamLane<S> {
 
     /// The only place in which a lane's state changes.
     fn step(&mut self, event: Event) {
-        self.state = self.state.after(event);
+        self.state.step(event, &self.peer);
     }
 }

@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use super::failure::Failure;
 use crate::reactor::attempt::Attempt;
-use crate::reactor::kernel::{ARRIVAL_MAX_BYTES, Arrivals, Datagrams, Stream};
+use crate::reactor::kernel::{Datagrams, RecvSlots, SLOT_MAX_BYTES, Stream};
 use crate::reactor::latch::Latched;
 
 /// How many bytes of one connection are read in one turn of the loop, at most one read more. Until
@@ -19,7 +19,7 @@ const RECEIVES_PER_TURN: usize = 16;
 /// Where all links receive to, one after the other.
 #[derive(Debug, Default)]
 pub struct Bench {
-    arrivals: Arrivals,
+    slots: RecvSlots,
     text: Vec<u8>,
     replies: Vec<Range<usize>>,
 }
@@ -61,8 +61,8 @@ impl Bench {
     }
 
     fn fill<S: Stream>(&mut self, stream: &mut Latched<S>) -> Result<(), Failure> {
-        let bytes = &mut self.arrivals.bytes;
-        let window = bytes.get_mut(..ARRIVAL_MAX_BYTES).unwrap_or_default();
+        let bytes = &mut self.slots.bytes;
+        let window = bytes.get_mut(..SLOT_MAX_BYTES).unwrap_or_default();
         let end = self.text.len() + TURN_BUDGET_BYTES;
         while stream.is_readable() && self.text.len() < end {
             match stream.read(window) {
@@ -97,7 +97,7 @@ impl Bench {
             if !socket.is_readable() {
                 break;
             }
-            match socket.receive(&mut self.arrivals) {
+            match socket.receive(&mut self.slots) {
                 Attempt::Done(count) => self.take_datagrams(count),
                 Attempt::Blocked => {}
                 Attempt::Failed(error) => return Err(error.into()),
@@ -107,10 +107,10 @@ impl Bench {
     }
 
     fn take_datagrams(&mut self, count: usize) {
-        let slots = self.arrivals.bytes.chunks_exact(ARRIVAL_MAX_BYTES);
-        for (arrival, slot) in self.arrivals.info.iter().zip(slots).take(count) {
-            let bytes = slot.get(..arrival.len_bytes).unwrap_or_default();
-            for datagram in bytes.chunks(arrival.segment_bytes.max(1)) {
+        let chunks = self.slots.bytes.chunks_exact(SLOT_MAX_BYTES);
+        for (meta, slot) in self.slots.info.iter().zip(chunks).take(count) {
+            let bytes = slot.get(..meta.len_bytes).unwrap_or_default();
+            for datagram in bytes.chunks(meta.segment_bytes.max(1)) {
                 let start = self.text.len();
                 self.text.extend_from_slice(datagram);
                 self.replies.push(start..self.text.len());

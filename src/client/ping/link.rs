@@ -7,15 +7,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use log::error;
-
-use super::Transport;
 use super::bench::Bench;
 use super::failure::Failure;
 use crate::reactor::attempt::Attempt;
-use crate::reactor::kernel::{Datagrams, Departure, Kernel, Readiness, Stream, Token};
+use crate::reactor::kernel::{Datagrams, Kernel, Readiness, Stream, Token, Transmit};
 use crate::reactor::latch::Latched;
 use crate::state::{Event, State};
+use crate::transport::Transport;
 
 #[derive(Debug)]
 enum Wire<K: Kernel> {
@@ -139,9 +137,7 @@ impl<K: Kernel> Link<K> {
         }
         if let Wire::Stream(stream) = &mut self.wire {
             let outcome = stream.io().shutdown_write();
-            self.step(Event::Drain);
-            self.step(Event::Drained);
-            self.step(Event::Flushed);
+            self.step(Event::Shut);
             if outcome.is_err() {
                 self.step(Event::Failed);
             }
@@ -271,11 +267,7 @@ impl<K: Kernel> Link<K> {
 
     /// The only place in which a link's state changes.
     fn step(&mut self, event: Event) {
-        self.state = self.state.on(event).unwrap_or_else(|| {
-            error!("{event} in state {}: please report this bug", self.state);
-            debug_assert!(false, "{event} in state {}", self.state);
-            State::Closed
-        });
+        self.state.step(event, &self.peer);
     }
 }
 
@@ -294,15 +286,15 @@ fn send_datagram<D: Datagrams>(
     peer: SocketAddr,
     bytes: &[u8],
 ) -> Attempt<()> {
-    let departure = Departure {
+    let transmit = Transmit {
         destination: peer,
         source: None,
         bytes,
         segment_bytes: bytes.len(),
     };
-    match socket.try_write(|socket| socket.send(&departure)) {
+    match socket.try_write(|socket| socket.send(&transmit)) {
         Attempt::Failed(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            socket.try_write(|socket| socket.send(&departure))
+            socket.try_write(|socket| socket.send(&transmit))
         }
         outcome => outcome,
     }

@@ -1,6 +1,6 @@
 //! `pingpong ping`: a ping every now and then, and what became of each.
 //!
-//! One [turn](Pinger::turn) waits, reads the clock, and then works in phases: what came is judged
+//! One [turn](Program::turn) waits, reads the clock, and then works in phases: what came is judged
 //! and told, what did not come in time is told, results are written, and last the pings that are
 //! due are sent. Sending comes last, and reading the clock first, so that a round-trip time covers
 //! two system calls and the sleep between them, and no work of this program's.
@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 use super::output::Output;
 use crate::reactor::deadlines::RETRY_AFTER;
 use crate::reactor::kernel::{Kernel, Signal};
+use crate::reactor::program::Program;
+use crate::transport::Transport;
 use bench::Bench;
 use figures::Figures;
 use lane::links::LANE_BITS;
@@ -52,26 +54,6 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// Side by side, UDP's pings are due this much after TCP's, so that neither waits for the other's
 /// turn at the server; or half an interval after, if that is less.
 pub const STAGGER: Duration = Duration::from_millis(10);
-
-/// What carries the pings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Lines on a connection.
-    Tcp,
-    /// Datagrams.
-    Udp,
-}
-
-impl Transport {
-    /// Its name in all output.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        }
-    }
-}
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +98,68 @@ pub struct Pinger<K: Kernel, R, S> {
     ending: Option<Ending>,
     /// When the turn began.
     now: Instant,
+}
+
+impl<K: Kernel, R: Write, S: Write> Program for Pinger<K, R, S> {
+    type Kernel = K;
+    type Exit = ();
+
+    fn kernel(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    fn sleep(&mut self) -> Option<Duration> {
+        self.next_deadline()
+            .map(|at| at.saturating_duration_since(self.now))
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let lanes = &mut self.lanes;
+        self.kernel.wait(timeout, |token, ready| {
+            let lane = token.0 & ((1 << LANE_BITS) - 1);
+            if let Some(lane) = lanes.get_mut(lane) {
+                lane.raise(token.0 >> LANE_BITS, ready);
+            }
+        })
+    }
+
+    /// This is the time at which everything arrived that this turn finds.
+    fn begin(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    fn obey(&mut self, signal: Signal) -> Option<()> {
+        match signal {
+            Signal::Report => self.tell_so_far(),
+            // They come to servers alone.
+            Signal::HangUp | Signal::Unused(_) => {}
+            Signal::Stop if self.ending.is_some() => self.ending = Some(Ending::Now),
+            Signal::Stop => {
+                self.lanes.iter_mut().for_each(Lane::stop);
+                self.ending = Some(Ending::Stopped(self.now + LAST_CHANCE));
+            }
+        }
+        None
+    }
+
+    fn work(&mut self) -> Option<()> {
+        self.each_lane(Lane::receive);
+        if self.time_is_up() {
+            self.lanes.iter_mut().for_each(Lane::raise_all);
+            self.each_lane(Lane::receive);
+        }
+        self.each_lane(Lane::expire);
+        if self.deadline.is_some_and(|at| at <= self.now) {
+            self.each_lane(Lane::expire_all);
+            self.lanes.iter_mut().for_each(Lane::stop);
+            self.ending = Some(Ending::Now);
+        }
+        self.write();
+        self.each_lane(Lane::begin);
+        self.each_lane(Lane::send_rests);
+        self.each_lane(Lane::send);
+        self.is_over().then_some(())
+    }
 }
 
 impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
@@ -165,40 +209,11 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
     ///
     /// # Errors
     /// The kernel can no longer wait for events.
-    pub fn run(&mut self) -> io::Result<bool> {
-        while !self.turn()? {}
+    pub fn ping(&mut self) -> io::Result<bool> {
+        self.run()?;
         self.summarize();
         self.write_all()?;
         Ok(self.lanes.iter().any(|lane| lane.figures().received > 0))
-    }
-
-    /// One turn of the loop. Says whether it was the last.
-    ///
-    /// # Errors
-    /// The kernel can no longer wait for events.
-    pub fn turn(&mut self) -> io::Result<bool> {
-        self.wait()?;
-        // This is the time at which everything arrived that this turn finds.
-        self.now = self.kernel.now();
-        self.obey_signals();
-        self.each_lane(Lane::receive);
-        if self.time_is_up() {
-            // A wait that was interrupted (SIGSTOP and SIGCONT, a frozen host) has told nothing, and
-            // the clock has gone on: look what came by now, before anything is called late.
-            self.look(Some(Duration::ZERO))?;
-            self.each_lane(Lane::receive);
-        }
-        self.each_lane(Lane::expire);
-        if self.deadline.is_some_and(|at| at <= self.now) {
-            self.each_lane(Lane::expire_all);
-            self.lanes.iter_mut().for_each(Lane::stop);
-            self.ending = Some(Ending::Now);
-        }
-        self.write();
-        self.each_lane(Lane::begin);
-        self.each_lane(Lane::send_rests);
-        self.each_lane(Lane::send);
-        Ok(self.is_over())
     }
 
     fn each_lane(&mut self, mut work: impl FnMut(&mut Lane<K>, &mut Turn<'_, K>)) {
@@ -219,24 +234,6 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
             };
             work(lane, &mut turn);
         }
-    }
-
-    /// Sleeps until there is something to do, and latches what the kernel tells.
-    fn wait(&mut self) -> io::Result<()> {
-        let timeout = self
-            .next_deadline()
-            .map(|at| at.saturating_duration_since(self.now));
-        self.look(timeout)
-    }
-
-    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let lanes = &mut self.lanes;
-        self.kernel.wait(timeout, |token, ready| {
-            let lane = token.0 & ((1 << LANE_BITS) - 1);
-            if let Some(lane) = lanes.get_mut(lane) {
-                lane.raise(token.0 >> LANE_BITS, ready);
-            }
-        })
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
@@ -267,21 +264,6 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         let now = self.now;
         let of_pings = self.lanes.iter_mut().filter_map(Lane::next_expiry);
         of_pings.chain(of_all).any(|at| at <= now)
-    }
-
-    fn obey_signals(&mut self) {
-        while let Some(signal) = self.kernel.next_signal() {
-            match signal {
-                Signal::Report => self.tell_so_far(),
-                // They come to servers alone.
-                Signal::HangUp | Signal::Unused(_) => {}
-                Signal::Stop if self.ending.is_some() => self.ending = Some(Ending::Now),
-                Signal::Stop => {
-                    self.lanes.iter_mut().for_each(Lane::stop);
-                    self.ending = Some(Ending::Stopped(self.now + LAST_CHANCE));
-                }
-            }
-        }
     }
 
     fn tell_so_far(&mut self) {

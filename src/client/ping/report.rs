@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::Transport;
 use super::failure::Failure;
 use super::figures::nanoseconds;
 use super::text::{microseconds, milliseconds, quoted, time_of_reply};
+use crate::transport::Transport;
 
 /// How much of a wrong reply is shown.
 const SHOWN_BYTES: usize = 64;

@@ -61,7 +61,7 @@ fn try_run(options: &PingOptions) -> Result<bool, RunError> {
         streams,
     );
     let is_answered = pinger
-        .run()
+        .ping()
         .map_err(cannot("cannot wait for events".into()))?;
     match pinger.take_output_failure() {
         Some(error) => Err(cannot("cannot write the output".into())(error)),

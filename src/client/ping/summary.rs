@@ -1,9 +1,9 @@
 //! The figures at the end, and those on SIGQUIT.
 
-use super::Transport;
 use super::figures::Figures;
 use super::report::slashed;
 use super::text::{microseconds, percent, quoted};
+use crate::transport::Transport;
 
 /// The summary for people: first each transport's own figures, then the three lines of ping(8) over
 /// all.

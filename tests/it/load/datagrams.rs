@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use pingpong::reactor::attempt::Attempt;
 use pingpong::reactor::bind::{BindOptions, datagrams};
 use pingpong::reactor::kernel::Datagrams as _;
-use pingpong::reactor::kernel::{ARRIVALS_PER_CALL, Arrivals, Readiness};
+use pingpong::reactor::kernel::{Readiness, RecvSlots, SLOTS_PER_CALL};
 use pingpong::reactor::latch::Latched;
 
 use super::{Served, load, pong, udp_server};
@@ -197,17 +197,17 @@ fn a_short_batch_clears_the_latch_and_a_full_one_does_not() {
     let address = socket.local_addr().unwrap();
     let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut latched = Latched::new(socket);
-    let mut arrivals = Arrivals::default();
+    let mut slots = RecvSlots::default();
     let mut receive = |sent: usize, latched: &mut Latched<_>| {
         for _ in 0..sent {
             sender.send_to(b"ping", address).unwrap();
         }
-        match latched.receive(&mut arrivals) {
+        match latched.receive(&mut slots) {
             Attempt::Done(count) => count,
             other => panic!("{other:?}"),
         }
     };
-    let full = ARRIVALS_PER_CALL;
+    let full = SLOTS_PER_CALL;
     assert_eq!(receive(full + 3, &mut latched), full);
     assert!(latched.is_readable());
     assert_eq!(receive(0, &mut latched), 3);
@@ -215,6 +215,6 @@ fn a_short_batch_clears_the_latch_and_a_full_one_does_not() {
     latched.raise(Readiness::ALL);
     assert_eq!(receive(1, &mut latched), 1);
     assert!(latched.is_readable());
-    assert!(matches!(latched.receive(&mut arrivals), Attempt::Blocked));
+    assert!(matches!(latched.receive(&mut slots), Attempt::Blocked));
     assert!(!latched.is_readable());
 }

@@ -113,7 +113,7 @@ pub(crate) fn run_at(
         ("host".into(), addresses),
         (results.clone(), status.clone()),
     );
-    let answered = pinger.run().unwrap();
+    let answered = pinger.ping().unwrap();
     Ran {
         results: results.text(),
         status: status.text(),

@@ -6,6 +6,7 @@ use super::harness::{
 };
 use super::world::{Act, Connect, Script, World};
 use pingpong::client::ping::{Config, Pinger};
+use pingpong::reactor::program::Program;
 use std::io;
 use std::net::SocketAddr;
 
@@ -287,10 +288,10 @@ fn what_the_kernel_refuses_is_told_at_once() {
     let host = ("host".into(), addresses());
     let mut pinger = Pinger::new(world.clone(), config(), lines(), host, sinks);
     while !results.text().contains("tcp seq=1 network unreachable\n") {
-        assert!(!pinger.turn().unwrap());
+        assert!(pinger.turn().unwrap().is_none());
         assert_eq!(world.elapsed(), ms(0), "{}", results.text());
     }
-    assert!(!pinger.run().unwrap());
+    assert!(!pinger.ping().unwrap());
     let counts = "3 packets transmitted, 0 received, +3 errors, 100% packet loss";
     assert!(results.text().contains(counts), "{}", results.text());
 }

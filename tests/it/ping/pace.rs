@@ -8,6 +8,7 @@ use pingpong::client::ping::lane::links::{IDLE_LINKS_MAX, LINKS_MAX};
 use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::reactor::kernel::Signal;
+use pingpong::reactor::program::Program;
 use std::time::Duration;
 
 #[test]
@@ -52,7 +53,7 @@ fn links_that_nobody_answers_on_are_closed_in_time() {
     };
     let host = ("host".into(), addresses());
     let mut pinger = Pinger::new(world.clone(), many, quiet, host, sinks);
-    while !pinger.turn().unwrap() {
+    while pinger.turn().unwrap().is_none() {
         assert!(world.open() <= 2 * LINKS_MAX, "{}", world.open());
     }
     assert_eq!(world.opened(), 2 * 1200);
@@ -69,7 +70,7 @@ fn few_links_are_kept_for_late_replies_alone() {
     let sinks = (Sink::default(), Sink::default());
     let host = ("host".into(), addresses());
     let mut pinger = Pinger::new(world.clone(), hurried, lines(), host, sinks);
-    while !pinger.turn().unwrap() {
+    while pinger.turn().unwrap().is_none() {
         assert!(world.open() <= IDLE_LINKS_MAX + 1, "{}", world.open());
     }
     assert_eq!(world.opened(), 50);
@@ -215,10 +216,10 @@ fn pings_that_a_stopped_client_missed_are_not_made_up_for() {
     let host = ("host".into(), addresses());
     let mut pinger = Pinger::new(world.clone(), udp(), lines(), host, sinks);
     while !results.text().contains("seq=1 ") {
-        assert!(!pinger.turn().unwrap());
+        assert!(pinger.turn().unwrap().is_none());
     }
     world.stall(ms(9_500));
-    assert!(pinger.run().unwrap());
+    assert!(pinger.ping().unwrap());
     let counts = "3 packets transmitted, 3 received, 0% packet loss, time 11500ms\n";
     assert!(results.text().contains(counts), "{}", results.text());
 }

@@ -208,7 +208,7 @@ fn read_by(bytes: usize) -> (String, String, Duration) {
         ("host".into(), addresses()),
         (reader, status.clone()),
     );
-    assert!(pinger.run().unwrap());
+    assert!(pinger.ping().unwrap());
     assert!(pinger.take_output_failure().is_none());
     let took = world.now() - began;
     (taken.text(), status.text(), took)

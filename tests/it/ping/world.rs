@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use pingpong::reactor::attempt::would_block;
 use pingpong::reactor::kernel::{
-    ARRIVAL_MAX_BYTES, Arrival, Arrivals, Datagrams, Departure, Kernel, Listener, Readiness,
-    Signal, Stream, Token,
+    Datagrams, Kernel, Listener, Readiness, RecvMeta, RecvSlots, SLOT_MAX_BYTES, Signal, Stream,
+    Token, Transmit,
 };
 
 /// What the server does at some time after it was asked.
@@ -368,14 +368,14 @@ impl Datagrams for Handle {
         Stream::local_addr(self)
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals, _most: usize) -> io::Result<usize> {
+    fn receive(&mut self, slots: &mut RecvSlots, _most: usize) -> io::Result<usize> {
         match self.next_act()? {
             Act::Send(bytes) => {
-                arrivals.bytes[..ARRIVAL_MAX_BYTES][..bytes.len()].copy_from_slice(&bytes);
-                arrivals.info[0] = Arrival {
+                slots.bytes[..SLOT_MAX_BYTES][..bytes.len()].copy_from_slice(&bytes);
+                slots.info[0] = RecvMeta {
                     len_bytes: bytes.len(),
                     segment_bytes: bytes.len(),
-                    ..Arrival::default()
+                    ..RecvMeta::default()
                 };
                 Ok(1)
             }
@@ -384,9 +384,9 @@ impl Datagrams for Handle {
         }
     }
 
-    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
-        assert_eq!(Some(departure.destination), self.with(|socket| socket.peer));
-        self.take_message(departure.bytes);
+    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
+        assert_eq!(Some(transmit.destination), self.with(|socket| socket.peer));
+        self.take_message(transmit.bytes);
         Ok(())
     }
 

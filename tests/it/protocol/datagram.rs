@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use pingpong::protocol::datagram::{Drop, Reply, answer, check_source};
+use pingpong::protocol::datagram::{DropReason, Reply, answer, check_source};
 use proptest::prelude::*;
 
 use super::TABLE;
@@ -12,7 +12,7 @@ use crate::support::cases;
 const OWN_PORT: u16 = 8888;
 
 /// The reply that leaves, or why none does.
-fn answered(datagram: &[u8], strict: bool) -> Result<Vec<u8>, Drop> {
+fn answered(datagram: &[u8], strict: bool) -> Result<Vec<u8>, DropReason> {
     let mut bytes = datagram.to_vec();
     match answer(&mut bytes, strict) {
         Ok(Reply::Pong) => Ok(bytes),
@@ -25,16 +25,16 @@ fn answered(datagram: &[u8], strict: bool) -> Result<Vec<u8>, Drop> {
 }
 
 /// The rules in the order in which they are asked.
-fn expected(datagram: &[u8], strict: bool) -> Result<Vec<u8>, Drop> {
+fn expected(datagram: &[u8], strict: bool) -> Result<Vec<u8>, DropReason> {
     if datagram.is_empty() {
-        return Err(Drop::Empty);
+        return Err(DropReason::Empty);
     }
-    let reply = model::reply(datagram).ok_or(Drop::Pong)?;
+    let reply = model::reply(datagram).ok_or(DropReason::Pong)?;
     if strict && !datagram[..4.min(datagram.len())].eq_ignore_ascii_case(b"ping") {
-        return Err(Drop::NotAPing);
+        return Err(DropReason::NotAPing);
     }
     if reply.len() > datagram.len() {
-        return Err(Drop::ReplyLonger);
+        return Err(DropReason::ReplyLonger);
     }
     Ok(reply)
 }
@@ -43,9 +43,9 @@ fn expected(datagram: &[u8], strict: bool) -> Result<Vec<u8>, Drop> {
 fn every_row_of_the_table() {
     for (message, reply) in TABLE {
         let expected = match reply {
-            Some(reply) if reply.len() > message.len() => Err(Drop::ReplyLonger),
+            Some(reply) if reply.len() > message.len() => Err(DropReason::ReplyLonger),
             Some(reply) => Ok(reply.to_vec()),
-            None => Err(Drop::Pong),
+            None => Err(DropReason::Pong),
         };
         let shown = message.escape_ascii();
         assert_eq!(answered(message, false), expected, "{shown}");
@@ -54,23 +54,23 @@ fn every_row_of_the_table() {
 
 #[test]
 fn every_reason_that_lies_in_the_bytes() {
-    type Row = (&'static [u8], bool, Result<&'static [u8], Drop>);
+    type Row = (&'static [u8], bool, Result<&'static [u8], DropReason>);
     let rows: [Row; 16] = [
-        (b"", false, Err(Drop::Empty)),
-        (b"", true, Err(Drop::Empty)),
-        (b"pong", false, Err(Drop::Pong)),
-        (b"pong", true, Err(Drop::Pong)),
-        (b"hi", false, Err(Drop::ReplyLonger)),
-        (b"abc", false, Err(Drop::ReplyLonger)),
+        (b"", false, Err(DropReason::Empty)),
+        (b"", true, Err(DropReason::Empty)),
+        (b"pong", false, Err(DropReason::Pong)),
+        (b"pong", true, Err(DropReason::Pong)),
+        (b"hi", false, Err(DropReason::ReplyLonger)),
+        (b"abc", false, Err(DropReason::ReplyLonger)),
         (b"abcd", false, Ok(b"pong")),
-        (b"abc\n", false, Err(Drop::ReplyLonger)),
+        (b"abc\n", false, Err(DropReason::ReplyLonger)),
         (b"abcd\n", false, Ok(b"pong\n")),
-        (b"abc\r\n", false, Err(Drop::ReplyLonger)),
+        (b"abc\r\n", false, Err(DropReason::ReplyLonger)),
         (b"abcd\r\n", false, Ok(b"pong\r\n")),
         (b"\n\n\n\n\n", false, Ok(b"pong\n")),
         (b"\r\n\r\n\r\n", false, Ok(b"pong\r\n")),
-        (b"hello", true, Err(Drop::NotAPing)),
-        (b"hi", true, Err(Drop::NotAPing)),
+        (b"hello", true, Err(DropReason::NotAPing)),
+        (b"hi", true, Err(DropReason::NotAPing)),
         (b"pinG\n", true, Ok(b"ponG\n")),
     ];
     for (datagram, strict, expected) in rows {
@@ -103,7 +103,7 @@ fn other_replies_are_told_apart_for_the_bucket() {
 /// discriminant.
 #[test]
 fn reasons_have_names_of_their_own() {
-    for (index, reason) in Drop::ALL.iter().enumerate() {
+    for (index, reason) in DropReason::ALL.iter().enumerate() {
         assert_eq!(*reason as usize, index, "{reason:?}");
         assert!(
             reason
@@ -111,17 +111,19 @@ fn reasons_have_names_of_their_own() {
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b == b'_')
         );
-        let same = Drop::ALL.iter().filter(|it| it.name() == reason.name());
+        let same = DropReason::ALL
+            .iter()
+            .filter(|it| it.name() == reason.name());
         assert_eq!(same.count(), 1, "{reason:?}");
     }
 }
 
 /// `is_local` costs a system call, so it must not be asked without need.
-fn checked(source: &str, hit: Option<&str>, is_local: Option<bool>) -> Result<(), Drop> {
+fn checked(source: &str, dst_ip: Option<&str>, is_local: Option<bool>) -> Result<(), DropReason> {
     let source: SocketAddr = source.parse().unwrap();
-    let hit = hit.map(|ip| ip.parse().unwrap());
+    let dst_ip = dst_ip.map(|ip| ip.parse().unwrap());
     let mut asked = false;
-    let outcome = check_source(source, hit, false, OWN_PORT, |address| {
+    let outcome = check_source(source, dst_ip, false, OWN_PORT, |address| {
         asked = true;
         assert_eq!(address, source);
         is_local.expect("nobody should ask")
@@ -132,7 +134,7 @@ fn checked(source: &str, hit: Option<&str>, is_local: Option<bool>) -> Result<()
 
 #[test]
 fn sources_that_need_no_system_call() {
-    use Drop::{ManyHosts, ServicePort};
+    use DropReason::{ManyHosts, ServicePort};
     let rows = [
         ("127.0.0.1:0", Err(ServicePort)),
         ("127.0.0.1:1", Err(ServicePort)),
@@ -172,20 +174,20 @@ fn sources_that_need_no_system_call() {
 #[test]
 fn datagrams_that_were_sent_to_many_hosts() {
     let source = "192.0.2.1:5000";
-    for hit in [
+    for dst_ip in [
         "224.0.0.1",
         "255.255.255.255",
         "::ffff:239.0.0.1",
         "ff02::1",
     ] {
         assert_eq!(
-            checked(source, Some(hit), None),
-            Err(Drop::ManyHosts),
-            "{hit}"
+            checked(source, Some(dst_ip), None),
+            Err(DropReason::ManyHosts),
+            "{dst_ip}"
         );
     }
-    for hit in ["192.0.2.2", "2001:db8::1", "::ffff:192.0.2.2"] {
-        assert_eq!(checked(source, Some(hit), None), Ok(()), "{hit}");
+    for dst_ip in ["192.0.2.2", "2001:db8::1", "::ffff:192.0.2.2"] {
+        assert_eq!(checked(source, Some(dst_ip), None), Ok(()), "{dst_ip}");
     }
 }
 
@@ -196,7 +198,10 @@ fn the_own_port_is_refused_on_local_addresses_only() {
         "[2001:db8::1]:8888",
         "[::ffff:192.0.2.1]:8888",
     ] {
-        assert_eq!(checked(source, None, Some(true)), Err(Drop::OwnAddress));
+        assert_eq!(
+            checked(source, None, Some(true)),
+            Err(DropReason::OwnAddress)
+        );
         assert_eq!(checked(source, None, Some(false)), Ok(()));
     }
 }
@@ -234,11 +239,11 @@ proptest! {
         let v4 = Ipv4Addr::from(ip);
         let check = |ip: IpAddr| check_source((ip, port).into(), None, false, OWN_PORT, |_| is_local);
         let expected = if port < 1024 || port == 2049 {
-            Err(Drop::ServicePort)
+            Err(DropReason::ServicePort)
         } else if v4.octets()[0] & 0xf0 == 0xe0 || ip == u32::MAX {
-            Err(Drop::ManyHosts)
+            Err(DropReason::ManyHosts)
         } else if port == OWN_PORT && is_local {
-            Err(Drop::OwnAddress)
+            Err(DropReason::OwnAddress)
         } else {
             Ok(())
         };

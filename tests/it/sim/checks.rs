@@ -1,6 +1,6 @@
 //! What must hold at every call, and in the end.
 
-use pingpong::reactor::kernel::Departure;
+use pingpong::reactor::kernel::Transmit;
 use pingpong::server::{Exit, LINGER_TIMEOUT};
 
 use super::calls::ns;
@@ -92,22 +92,22 @@ impl World {
     }
 
     /// Every datagram that leaves is owed, and in a form that the kernel takes.
-    pub fn check_departure(&mut self, port: usize, departure: &Departure<'_>) -> usize {
+    pub fn check_departure(&mut self, port: usize, transmit: &Transmit<'_>) -> usize {
         let socket = &self.ports[port];
-        let segments = departure.bytes.chunks(departure.segment_bytes.max(1));
+        let segments = transmit.bytes.chunks(transmit.segment_bytes.max(1));
         let count = segments.len();
         let mut is_used = vec![false; socket.owed.len()];
         let is_owed = segments.clone().all(|bytes| {
             let mut owed = socket.owed.iter().zip(&mut is_used);
-            let owed = owed.find(|(owed, is_used)| !**is_used && owed.is_paid_by(departure, bytes));
+            let owed = owed.find(|(owed, is_used)| !**is_used && owed.is_paid_by(transmit, bytes));
             owed.map(|(_, is_used)| *is_used = true).is_some()
         });
-        let (most, destination) = (socket.gso_segments.max(1), departure.destination);
+        let (most, destination) = (socket.gso_segments.max(1), transmit.destination);
         if !is_owed || count == 0 {
-            let bytes = departure.bytes.escape_ascii().to_string();
+            let bytes = transmit.bytes.escape_ascii().to_string();
             self.violated(format_args!(
                 "a datagram to {destination} from {:?} that is not owed: \"{bytes}\"",
-                departure.source
+                transmit.source
             ));
         }
         if count > most {

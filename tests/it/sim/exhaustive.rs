@@ -97,7 +97,7 @@ fn mixed() -> Plan {
     let datagrams = |packets: &[(&[u8], usize)]| {
         let role = Role::Datagrams(DatagramPeer {
             source: "127.0.0.1:40000".parse().unwrap(),
-            hit: Some(IpAddr::from([127, 0, 0, 2]).into()),
+            dst_ip: Some(IpAddr::from([127, 0, 0, 2]).into()),
             packets: packets
                 .iter()
                 .map(|(bytes, len)| (bytes.to_vec(), *len))

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::reactor::kernel::{
-    Arrivals, Datagrams, Departure, Kernel, Listener, Readiness, Signal, Stream, Token,
+    Datagrams, Kernel, Listener, Readiness, RecvSlots, Signal, Stream, Token, Transmit,
 };
 
 use super::socket::Id;
@@ -147,16 +147,12 @@ impl Datagrams for SimDatagrams {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn receive(&mut self, arrivals: &mut Arrivals, most: usize) -> io::Result<usize> {
-        self.0
-            .kernel
-            .0
-            .borrow_mut()
-            .receive(self.0.id, arrivals, most)
+    fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
+        self.0.kernel.0.borrow_mut().receive(self.0.id, slots, most)
     }
 
-    fn send(&mut self, departure: &Departure<'_>) -> io::Result<()> {
-        self.0.kernel.0.borrow_mut().send(self.0.id, departure)
+    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
+        self.0.kernel.0.borrow_mut().send(self.0.id, transmit)
     }
 
     fn max_segments(&self) -> usize {

@@ -277,7 +277,7 @@ impl World {
         };
         peer.sent += 1;
         let is_last = peer.sent == peer.packets.len();
-        let (source, hit) = (peer.source, peer.hit);
+        let (source, dst_ip) = (peer.source, peer.dst_ip);
         let shown = bytes.escape_ascii();
         say!(
             self,
@@ -288,7 +288,7 @@ impl World {
         if socket.queue.len() < socket.queue_max && socket.is_open {
             socket.queue.push_back(Packet {
                 source,
-                hit,
+                dst_ip,
                 bytes,
                 segment_bytes,
             });

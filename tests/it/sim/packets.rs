@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pingpong::reactor::kernel::{Arrival, Arrivals, Departure};
+use pingpong::reactor::kernel::{RecvMeta, RecvSlots, Transmit};
 use rustix::io::Errno;
 
 use super::faults::{Call, Fault};
@@ -15,7 +15,7 @@ impl World {
     pub fn receive(
         &mut self,
         port: usize,
-        arrivals: &mut Arrivals,
+        slots: &mut RecvSlots,
         most: usize,
     ) -> io::Result<usize> {
         let fault = self.enter(Call::Receive);
@@ -48,9 +48,9 @@ impl World {
         }
         socket.receives_in_turn += 1;
         let mut count = 0;
-        for (place, slot) in arrivals
+        for (place, slot) in slots
             .bytes
-            .chunks_exact_mut(arrivals.slot_bytes)
+            .chunks_exact_mut(slots.slot_bytes)
             .enumerate()
             .take(most)
         {
@@ -62,9 +62,9 @@ impl World {
             packet.bytes.truncate(slot.len());
             let len = packet.bytes.len();
             slot[..len].copy_from_slice(&packet.bytes);
-            arrivals.info[place] = Arrival {
+            slots.info[place] = RecvMeta {
                 source: packet.source,
-                hit: packet.hit,
+                dst_ip: packet.dst_ip,
                 len_bytes: len,
                 segment_bytes: if is_super { packet.segment_bytes } else { len },
             };
@@ -90,7 +90,7 @@ impl World {
             rest = more;
             self.ports[port].received += 1;
             let (bytes, is_optional) =
-                match deserved(datagram, strict, packet.source, packet.hit, PORT) {
+                match deserved(datagram, strict, packet.source, packet.dst_ip, PORT) {
                     Deserved::Nothing => (None, false),
                     Deserved::Pong(bytes) => (Some(bytes), false),
                     Deserved::Other(bytes) => match self.pay() {
@@ -104,7 +104,7 @@ impl World {
             if let Some(bytes) = bytes {
                 socket.owed.push(OwedReply {
                     destination: packet.source,
-                    source: packet.hit.filter(|_| is_wildcard),
+                    source: packet.dst_ip.filter(|_| is_wildcard),
                     bytes,
                     is_optional,
                 });
@@ -137,19 +137,19 @@ impl World {
     }
 
     /// sendmsg(2), with GSO
-    pub fn send(&mut self, port: usize, departure: &Departure<'_>) -> io::Result<()> {
+    pub fn send(&mut self, port: usize, transmit: &Transmit<'_>) -> io::Result<()> {
         let fault = self.enter(Call::Send);
-        let shown = departure.bytes.escape_ascii();
+        let shown = transmit.bytes.escape_ascii();
         say!(
             self,
             "send Port({port}): \"{shown}\" in segments of {} to {}",
-            departure.segment_bytes,
-            departure.destination
+            transmit.segment_bytes,
+            transmit.destination
         );
-        let count = self.check_departure(port, departure);
+        let count = self.check_departure(port, transmit);
         match fault {
             None | Some(Fault::Short) => {
-                self.settle(port, departure);
+                self.settle(port, transmit);
                 self.ports[port].sent += count as u64;
                 self.stats.successes += 1;
                 Ok(())
@@ -157,7 +157,7 @@ impl World {
             Some(Fault::Interrupted) => Err(Errno::INTR.into()),
             Some(fault @ Fault::Fails(_)) if count > 1 => Err(fault.to_error()),
             Some(fault) => {
-                self.settle(port, departure);
+                self.settle(port, transmit);
                 Err(fault.to_error())
             }
         }
@@ -171,13 +171,13 @@ impl World {
         self.forget(Id::Port(port));
     }
 
-    /// Nothing in this departure is owed any more.
-    fn settle(&mut self, port: usize, departure: &Departure<'_>) {
-        for bytes in departure.bytes.chunks(departure.segment_bytes.max(1)) {
+    /// Nothing in this transmit is owed any more.
+    fn settle(&mut self, port: usize, transmit: &Transmit<'_>) {
+        for bytes in transmit.bytes.chunks(transmit.segment_bytes.max(1)) {
             let owed = &mut self.ports[port].owed;
             if let Some(at) = owed
                 .iter()
-                .position(|owed| owed.is_paid_by(departure, bytes))
+                .position(|owed| owed.is_paid_by(transmit, bytes))
             {
                 owed.remove(at);
             }
@@ -193,9 +193,9 @@ enum Payment {
 }
 
 impl OwedReply {
-    pub fn is_paid_by(&self, departure: &Departure<'_>, bytes: &[u8]) -> bool {
-        self.destination == departure.destination
-            && self.source == departure.source
+    pub fn is_paid_by(&self, transmit: &Transmit<'_>, bytes: &[u8]) -> bool {
+        self.destination == transmit.destination
+            && self.source == transmit.source
             && self.bytes == bytes
     }
 }

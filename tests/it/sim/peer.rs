@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use pingpong::reactor::kernel::Hit;
+use pingpong::reactor::kernel::DstIp;
 
 use super::plan::MS;
 use super::rng::Rng;
@@ -55,7 +55,7 @@ pub struct StreamPeer {
 #[derive(Clone, Debug)]
 pub struct DatagramPeer {
     pub source: SocketAddr,
-    pub hit: Option<Hit>,
+    pub dst_ip: Option<DstIp>,
     pub packets: Vec<(Vec<u8>, usize)>,
     pub sent: usize,
 }
@@ -200,11 +200,11 @@ impl Peer {
     pub fn datagrams(rng: &mut Rng) -> Self {
         let own = super::world::PORT;
         let port = rng.pick(&[40_000, 40_000, 40_000, 0, 7, 1023, 1024, 2049, own]);
-        let (source, hit) = addresses(rng, port);
+        let (source, dst_ip) = addresses(rng, port);
         let packets = (0..rng.between(1, 6)).map(|_| packet(rng)).collect();
         let role = Role::Datagrams(DatagramPeer {
             source,
-            hit: (!rng.one_in(8)).then_some(hit),
+            dst_ip: (!rng.one_in(8)).then_some(dst_ip),
             packets,
             sent: 0,
         });
@@ -216,7 +216,7 @@ impl Peer {
 
 /// Who asks whom: over IPv4, over IPv4 on a socket for IPv6, over IPv6, or over IPv6 with a source
 /// that says IPv4.
-fn addresses(rng: &mut Rng, port: u16) -> (SocketAddr, Hit) {
+fn addresses(rng: &mut Rng, port: u16) -> (SocketAddr, DstIp) {
     let v4 = rng.pick(&[
         Ipv4Addr::LOCALHOST,
         Ipv4Addr::LOCALHOST,
@@ -240,15 +240,15 @@ fn addresses(rng: &mut Rng, port: u16) -> (SocketAddr, Hit) {
         Ipv4Addr::new(192, 0, 2, 255),
         Ipv4Addr::new(224, 0, 0, 251),
     ]);
-    let hit_v6 = rng.pick(&["2001:db8::2", "2001:db8::2", "fe80::2", "ff02::2"]);
-    let hit_v6: Ipv6Addr = hit_v6.parse().unwrap();
+    let dst_ip_v6 = rng.pick(&["2001:db8::2", "2001:db8::2", "fe80::2", "ff02::2"]);
+    let dst_ip_v6: Ipv6Addr = dst_ip_v6.parse().unwrap();
     let scope = |ip: Ipv6Addr| if ip.is_unicast_link_local() { 3 } else { 0 };
     let from_v6 = SocketAddrV6::new(v6, port, 0, scope(v6)).into();
-    let over_v6 = Hit {
-        scope_id: scope(hit_v6),
-        ..IpAddr::from(hit_v6).into()
+    let over_v6 = DstIp {
+        scope_id: scope(dst_ip_v6),
+        ..IpAddr::from(dst_ip_v6).into()
     };
-    let over_v4 = |ip: IpAddr| Hit {
+    let over_v4 = |ip: IpAddr| DstIp {
         is_shared: hit_v4.octets()[3] == 255,
         ..ip.into()
     };

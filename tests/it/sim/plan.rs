@@ -106,7 +106,7 @@ impl Plan {
             window_bytes: rng.pick(&[1, 2, 3, 5, 8, 16, 32, 64]),
             fresh_read_bytes: rng.pick(&[1, 2, 4, 16, 64]),
             share_bytes: rng.pick(&[1, 100, 300, 5000]),
-            arrival_bytes: rng.pick(&[4, 16, 48, 128]),
+            slot_bytes: rng.pick(&[4, 16, 48, 128]),
             phase_max: Duration::from_micros(rng.pick(&[0, 1, 5, 20, 500])),
         };
         let tcp = rng.pick(&[0, 1, 1, 2, 2, 3, 4]);
@@ -163,7 +163,7 @@ impl Plan {
                 window_bytes: 4,
                 fresh_read_bytes: 3,
                 share_bytes: 200,
-                arrival_bytes: 64,
+                slot_bytes: 64,
                 phase_max: Duration::from_micros(10),
             },
             kernel: Kernel {

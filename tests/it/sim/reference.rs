@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use pingpong::reactor::kernel::Hit;
+use pingpong::reactor::kernel::DstIp;
 
 /// What one stream deserves, given the bytes that were read from it.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ pub enum Deserved {
     Other(Vec<u8>),
 }
 
-/// What a datagram from `source`, sent to `hit`, deserves from a server on `own_port` of a host
+/// What a datagram from `source`, sent to `dst_ip`, deserves from a server on `own_port` of a host
 /// whose addresses are `127.0.0.0/8` and `::1`.
 ///
 /// What is not known (`None`) forbids nothing.
@@ -118,7 +118,7 @@ pub fn deserved(
     datagram: &[u8],
     strict: bool,
     source: SocketAddr,
-    hit: Option<Hit>,
+    dst_ip: Option<DstIp>,
     own_port: u16,
 ) -> Deserved {
     // IPv4 may come in its mapped form: the text without its prefix is the same address.
@@ -130,17 +130,17 @@ pub fn deserved(
             .unwrap()
     };
     let is_group = |ip| plain(ip).is_multicast() || plain(ip).to_string() == "255.255.255.255";
-    let is_many = |hit: Hit| hit.is_shared || is_group(hit.ip);
+    let is_many = |dst_ip: DstIp| dst_ip.is_shared || is_group(dst_ip.ip);
     // A packet is of one family at both its ends, whatever they look like.
-    let is_disguised = |hit: Hit| {
+    let is_disguised = |dst_ip: DstIp| {
         let seems_v4 = |ip: IpAddr| ip.to_string().starts_with("::ffff:");
-        seems_v4(source.ip()) && hit.ip.is_ipv6() && !seems_v4(hit.ip)
+        seems_v4(source.ip()) && dst_ip.ip.is_ipv6() && !seems_v4(dst_ip.ip)
     };
     let is_nobody = ["0.0.0.0", "::"].contains(&plain(source.ip()).to_string().as_str());
     let is_ours = source.port() == own_port && plain(source.ip()).is_loopback();
     let is_service = source.port() < 1024 || source.port() == 2049;
     let is_asked_by_nobody = is_ours || is_service || is_nobody || is_group(source.ip());
-    if is_asked_by_nobody || hit.is_some_and(is_many) || hit.is_some_and(is_disguised) {
+    if is_asked_by_nobody || dst_ip.is_some_and(is_many) || dst_ip.is_some_and(is_disguised) {
         return Deserved::Nothing;
     }
     match reply(datagram) {

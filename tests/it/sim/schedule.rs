@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use pingpong::reactor::program::Program;
 use pingpong::server::{Exit, Server};
 
 use super::faults::Call;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use pingpong::reactor::kernel::ARRIVALS_PER_CALL;
+use pingpong::reactor::kernel::SLOTS_PER_CALL;
 use pingpong::server::Sizes;
 use pingpong::server::datagrams::RECEIVES_PER_TURN;
 
@@ -96,10 +96,10 @@ fn who_never_reads_costs_so_much_and_no_more() {
 /// none is lost.
 #[test]
 fn a_flood_of_datagrams_takes_turns() {
-    let flood = ARRIVALS_PER_CALL * RECEIVES_PER_TURN * 3;
+    let flood = SLOTS_PER_CALL * RECEIVES_PER_TURN * 3;
     let role = Role::Datagrams(DatagramPeer {
         source: SocketAddr::from(([127, 0, 0, 1], 40000)),
-        hit: Some(IpAddr::from([127, 0, 0, 1]).into()),
+        dst_ip: Some(IpAddr::from([127, 0, 0, 1]).into()),
         packets: vec![(b"ping".to_vec(), 4); flood],
         sent: 0,
     });

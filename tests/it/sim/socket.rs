@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use pingpong::reactor::kernel::{Flags, Hit, Token};
+use pingpong::reactor::kernel::{DstIp, Flags, Token};
 use rustix::io::Errno;
 
 use super::reference::Reference;
@@ -178,7 +178,7 @@ impl Conn {
 #[derive(Debug)]
 pub struct Packet {
     pub source: SocketAddr,
-    pub hit: Option<Hit>,
+    pub dst_ip: Option<DstIp>,
     pub bytes: Vec<u8>,
     pub segment_bytes: usize,
 }
@@ -187,7 +187,7 @@ pub struct Packet {
 #[derive(Debug)]
 pub struct OwedReply {
     pub destination: SocketAddr,
-    pub source: Option<Hit>,
+    pub source: Option<DstIp>,
     pub bytes: Vec<u8>,
     /// It may be left out: the bucket is between full and empty.
     pub is_optional: bool,

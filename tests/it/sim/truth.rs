@@ -62,7 +62,7 @@ const SCRIPTS: &[(&str, &[Step])] = &[
         ],
     ),
     (
-        "each arrival is an edge, read or not",
+        "each meta is an edge, read or not",
         &[
             PeerSends(b"he"),
             Wait,

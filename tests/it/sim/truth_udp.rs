@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::reactor::bind::{self, BindOptions};
-use pingpong::reactor::kernel::{ARRIVALS_PER_CALL, Arrivals, Datagrams, Kernel, Readiness, Token};
+use pingpong::reactor::kernel::{Datagrams, Kernel, Readiness, RecvSlots, SLOTS_PER_CALL, Token};
 use pingpong::reactor::os::Os;
 
 use super::kernel::SimKernel;
@@ -25,13 +25,13 @@ const ROUNDS: [&[&[u8]]; 4] = [
     &[&[b'x'; SLOT_BYTES + 1]],
 ];
 
-/// What a socket tells in each round: events, then arrivals until there are none.
+/// What a socket tells in each round: events, then datagrams until there are none.
 fn observe<K: Kernel>(
     kernel: &mut K,
     socket: &mut K::Datagrams,
     mut send: impl FnMut(&[u8]),
 ) -> Vec<String> {
-    let mut arrivals = Arrivals::with_slots(SLOT_BYTES);
+    let mut slots = RecvSlots::with_slots(SLOT_BYTES);
     let mut seen = Vec::new();
     kernel.register_datagrams(socket, TOKEN).unwrap();
     seen.push(events(kernel));
@@ -41,14 +41,14 @@ fn observe<K: Kernel>(
         }
         seen.push(events(kernel));
         loop {
-            match socket.receive(&mut arrivals, ARRIVALS_PER_CALL) {
+            match socket.receive(&mut slots, SLOTS_PER_CALL) {
                 Err(error) => {
                     seen.push(format!("{:?}", error.kind()));
                     break;
                 }
-                Ok(count) => seen.extend(arrivals.info[..count].iter().map(|arrival| {
-                    let (len, segment) = (arrival.len_bytes, arrival.segment_bytes);
-                    format!("{len} bytes in segments of {segment} to {:?}", arrival.hit)
+                Ok(count) => seen.extend(slots.info[..count].iter().map(|meta| {
+                    let (len, segment) = (meta.len_bytes, meta.segment_bytes);
+                    format!("{len} bytes in segments of {segment} to {:?}", meta.dst_ip)
                 })),
             }
         }
@@ -88,7 +88,7 @@ fn on_the_real_kernel() -> Vec<String> {
 fn on_the_simulated_kernel() -> Vec<String> {
     let role = Role::Datagrams(DatagramPeer {
         source: "127.0.0.1:40000".parse().unwrap(),
-        hit: Some(IpAddr::from([127, 0, 0, 1]).into()),
+        dst_ip: Some(IpAddr::from([127, 0, 0, 1]).into()),
         packets: Vec::new(),
         sent: 0,
     });

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use pingpong::protocol::stream::Rules;
 use pingpong::reactor::kernel::Readiness;
-use pingpong::server::connection::{Bench, Connection, FRESH_READ_BYTES, WINDOW_BYTES};
+use pingpong::server::connection::{Connection, FRESH_READ_BYTES, WINDOW_BYTES, Workbench};
 use pingpong::state::State;
 
 use crate::model;
@@ -38,8 +38,8 @@ const CONVERSATIONS: &[(&[u8], Rules)] = &[
     (b"hello", STRICT),
 ];
 
-fn bench(rules: Rules) -> Bench {
-    Bench::new(WINDOW_BYTES, rules)
+fn bench(rules: Rules) -> Workbench {
+    Workbench::new(WINDOW_BYTES, rules)
 }
 
 /// What is kept comes in whole pages.
@@ -51,12 +51,12 @@ fn in_pages(bytes: usize) -> usize {
 struct Talk<'a> {
     connection: Connection<WireEnd>,
     wire: Wire,
-    bench: &'a mut Bench,
+    bench: &'a mut Workbench,
 }
 
 impl<'a> Talk<'a> {
     /// Just accepted, and served at once.
-    fn new(bench: &'a mut Bench, room_bytes: usize, write_max_bytes: usize) -> Self {
+    fn new(bench: &'a mut Workbench, room_bytes: usize, write_max_bytes: usize) -> Self {
         let (wire, end) = Wire::new(room_bytes, write_max_bytes);
         let peer: SocketAddr = ([192, 0, 2, 1], 5000).into();
         let mut talk = Self {

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::client::ping::Transport;
 use crate::client::ping::failure::Failure;
 use crate::client::ping::link::Link;
 use crate::reactor::kernel::{Kernel, Token};
+use crate::transport::Transport;
 
 /// How many links there are at once, at most, for each transport; both together stay below the 1024
 /// descriptors that a process usually has.

@@ -13,10 +13,11 @@ use super::figures::Figures;
 use super::link::Sending;
 use super::report::{Outcome, Report, Told};
 use super::window::{Fate, Ping, Window};
-use super::{Config, FLOOD_PATIENCE, Transport};
+use super::{Config, FLOOD_PATIENCE};
 use crate::client::message::Template;
 use crate::reactor::kernel::{Kernel, Readiness};
 use crate::state::State;
+use crate::transport::Transport;
 use links::Links;
 
 /// What a lane needs for a turn of work.
@@ -84,6 +85,13 @@ impl<K: Kernel> Lane<K> {
     pub fn raise(&mut self, id: usize, ready: Readiness) {
         if let Some(link) = self.links.get(id) {
             link.raise(ready);
+        }
+    }
+
+    /// Whatever events have told: all that has come by now is looked for.
+    pub fn raise_all(&mut self) {
+        for link in self.links.iter_mut() {
+            link.raise(Readiness::ALL);
         }
     }
 

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::{Lane, Turn};
-use crate::client::ping::Transport;
 use crate::client::ping::failure::Failure;
 use crate::client::ping::figures::nanoseconds;
 use crate::client::ping::link::Link;
@@ -11,6 +10,7 @@ use crate::client::ping::report::{Outcome, Report};
 use crate::client::ping::window::{Fate, Ping, Verdict};
 use crate::reactor::kernel::Kernel;
 use crate::state::State;
+use crate::transport::Transport;
 
 /// A line that is longer than its pong would be is wrong; but so much of it is read, to be told.
 const WRONG_REPLY_BYTES: usize = 1024;

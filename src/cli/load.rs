@@ -8,8 +8,8 @@ use lexopt::Arg;
 use super::value::{bytes, duration, number, size, value};
 use super::{Command, UsageError, VERSION, target, unknown_option};
 use crate::client::load::flow::TRANSMIT_MAX_BYTES;
-use crate::client::load::script::{LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script};
 use crate::client::load::search::{Promise, RATE_MAX_PER_S};
+use crate::client::script::{LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script};
 use crate::client::target::Target;
 
 /// The most requests that may wait on one connection.

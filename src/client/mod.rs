@@ -10,6 +10,7 @@
 //! 6. [`ping`]: `pingpong ping`.
 //! 7. `load`: `pingpong load`, with the Cargo feature of that name.
 
+pub mod candidates;
 pub mod histogram;
 pub mod json;
 #[cfg(feature = "load")]
@@ -17,4 +18,6 @@ pub mod load;
 pub mod message;
 pub mod output;
 pub mod ping;
+pub mod requests;
+pub mod script;
 pub mod target;

@@ -8,7 +8,7 @@ use super::figures::{Figures, LaneEnd};
 use super::lane::{Bench, Lane, Opening, Quota, Sending, Work};
 use super::ledger::{Ledger, Verdict};
 use super::schedule::Nanos;
-use super::script::{Number, Script};
+use crate::client::script::{Number, Script};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Datagrams, Kernel, Readiness, RecvMeta, SLOT_MAX_BYTES, Transmit};
 use crate::reactor::latch::Latched;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::figures::{Figures, LaneEnd};
 use super::ledger::Stamp;
 use super::schedule::{Nanos, Schedule};
-use super::script::Script;
+use crate::client::script::Script;
 use crate::reactor::kernel::{Kernel, Readiness, RecvSlots, Token};
 use crate::state::State;
 

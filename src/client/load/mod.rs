@@ -1,6 +1,6 @@
 //! `pingpong load`: asks as much as it was told to, and measures what comes back.
 //!
-//! In reading order: [`script`] (what is sent and what has to come back), [`schedule`] (when),
+//! In reading order: [`schedule`] (when),
 //! [`ledger`] (what became of it) and [`figures`] (what that adds up to) are pure. A [`lane`] is a
 //! connection ([`stream`]) or a datagram socket ([`flow`]). [`Load`] drives all of them. [`search`]
 //! runs it again and again for `--find-max`; [`watch`], [`report`] and [`hgrm`] show what it
@@ -14,7 +14,6 @@ pub mod ledger;
 pub mod report;
 pub mod schedule;
 pub mod screen;
-pub mod script;
 pub mod search;
 pub mod session;
 pub mod stream;
@@ -28,9 +27,9 @@ use std::time::{Duration, Instant};
 use figures::Figures;
 use lane::{Bench, Lane, Quota, Sending};
 use schedule::{Nanos, Schedule};
-use script::Script;
 use watch::Watch;
 
+use crate::client::script::Script;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::kernel::Kernel;
 use crate::reactor::run_queue::RunQueue;

@@ -10,7 +10,7 @@ use super::figures::LaneEnd;
 use super::lane::{Bench, Lane, Opening, Quota, WINDOW_BYTES, Work};
 use super::ledger::Stamp;
 use super::schedule::Nanos;
-use super::script::Number;
+use crate::client::script::Number;
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Kernel, Readiness, Stream};
 use crate::reactor::latch::Latched;

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use pingpong::cli::value::unescape;
 use pingpong::client::load::ledger::{Ledger, Stamp, Verdict};
 use pingpong::client::load::schedule::{SECOND, Schedule};
-use pingpong::client::load::script::{
+use pingpong::client::load::search::{Promise, RATE_MAX_PER_S, Search};
+use pingpong::client::script::{
     LANES_MAX, NUMBERED_PING_MIN_BYTES, Number, PING_MIN_BYTES, Script,
 };
-use pingpong::client::load::search::{Promise, RATE_MAX_PER_S, Search};
 use pingpong::protocol::stream::{Batch, Rules};
 use proptest::prelude::*;
 

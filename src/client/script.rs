@@ -19,6 +19,12 @@ pub const PING_MIN_BYTES: usize = PING.len() + 1;
 /// The shortest ping that carries a full number, which datagrams need.
 pub const NUMBERED_PING_MIN_BYTES: usize = PING.len() + 1 + NUMBER_DIGITS + 1;
 
+/// What stands around a ping's payload: the word and LF.
+pub const FRAME_BYTES: usize = PING.len() + 1;
+
+/// The longest ping over UDP: what a packet over IPv4 can carry (65,535 less both headers).
+pub const DATAGRAM_MAX_BYTES: usize = 65_507;
+
 const PING: &[u8] = b"ping";
 /// What fills a long ping. No two places near each other are alike, so a byte that moved is seen.
 const FILL: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
@@ -172,6 +178,27 @@ impl Script {
     /// What has to come back for a request.
     pub fn reply(&mut self, number: Number) -> &[u8] {
         self.reply.write(number)
+    }
+
+    /// Requests whose numbers differ by a multiple of this are the same bytes; `None` where each is
+    /// different.
+    #[must_use]
+    pub fn modulus(&self) -> Option<u64> {
+        let digits = u32::try_from(self.reply.digits.len()).unwrap_or(u32::MAX);
+        16_u64.checked_pow(digits)
+    }
+
+    /// The last digits of the number in a reply that is, byte for byte, one to a request with these
+    /// digits: the number modulo [`Script::modulus`]. `None` for any other reply, and where messages
+    /// have no room for a digit, 0.
+    pub fn last_digits(&mut self, reply: &[u8]) -> Option<u64> {
+        let digits = reply.get(self.reply.digits.clone())?;
+        let text = std::str::from_utf8(digits).ok()?;
+        let number = match text {
+            "" => 0,
+            text => u64::from_str_radix(text, 16).ok()?,
+        };
+        (self.reply(Number(number)) == reply).then_some(number)
     }
 
     /// The number of the request that `reply` belongs to; `None` if it is not, byte for byte, the

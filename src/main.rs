@@ -4,17 +4,16 @@
 use std::process::ExitCode;
 
 use log::{info, warn};
-#[cfg(feature = "load")]
-use pingpong::cli::load::LoadOptions;
 use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
 #[cfg(feature = "load")]
 use pingpong::client::load::session;
+use pingpong::client::ping;
 use pingpong::listen::{self, Sockets, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::reactor::program::Program;
 use pingpong::server::{Config, Exit, Server};
-use pingpong::{client, limits, logging, outlet, signals};
+use pingpong::{limits, logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
@@ -28,13 +27,10 @@ const OWN_DESCRIPTORS: usize = 4;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
-        Ok(Command::Ping(options)) => match signals::prepare_client() {
-            Ok(()) => ExitCode::from(client::ping::run::run(&options)),
-            Err(error) => fail(USAGE, &format!("cannot handle signals: {error}")),
-        },
+        Ok(Command::Ping(options)) => client(|| ping::run::run(&options)),
         Ok(Command::Serve(options)) => serve(&options),
         #[cfg(feature = "load")]
-        Ok(Command::Load(options)) => load(&options),
+        Ok(Command::Load(options)) => client(|| session::run(&options)),
         Err(wrong) => fail(USAGE, &format!("{wrong}\nTry '{}'.", wrong.help())),
     }
 }
@@ -52,30 +48,12 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-#[cfg(feature = "load")]
-fn load(options: &LoadOptions) -> ExitCode {
-    if let Err(error) = signals::prepare_client() {
-        return fail(FAILURE, &format!("cannot handle signals: {error}"));
-    }
-    let report = match session::run(options) {
-        Ok(report) => report,
-        Err(failure) => {
-            return fail(FAILURE, &failure);
-        }
-    };
-    if let Some(error) = &report.figures.first_error {
-        outlet::complain(error);
-    }
-    let text = if options.json {
-        report.json() + "\n"
-    } else {
-        report.to_string()
-    };
-    let printed = print(&text);
-    if report.is_all_right() {
-        printed
-    } else {
-        ExitCode::from(FAILURE)
+/// Runs a client, which says by itself what went wrong. Its log is there for bugs alone.
+fn client(run: impl FnOnce() -> u8) -> ExitCode {
+    logging::init(Some(log::LevelFilter::Error));
+    match signals::prepare_client() {
+        Ok(()) => ExitCode::from(run()),
+        Err(error) => fail(USAGE, &format!("cannot handle signals: {error}")),
     }
 }
 

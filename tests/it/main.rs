@@ -18,6 +18,7 @@ mod deadlines;
 mod load;
 mod log_limit;
 mod model;
+mod net;
 mod outlet;
 mod ping;
 mod protocol;

@@ -1,6 +1,5 @@
 //! Edges, and what a wait tells of them: epoll(7) with edge triggering.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -175,8 +174,4 @@ impl Net {
         let port = 50_000 + u16::try_from(socket.opened % 10_000).unwrap();
         SocketAddr::new(ip, port)
     }
-}
-
-pub fn unsupported<T>() -> io::Result<T> {
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -367,7 +367,11 @@ impl Net {
             } => self.datagram(host, at_ns, from, (source, to), bytes),
             Event::Unreachable { port, kind } => self.unreachable(port, at_ns, kind),
             Event::Edge(id) => self.edge(id, at_ns),
-            Event::Signal(signal) => self.hosts[host].signals.push_back(signal),
+            Event::Signal(signal) => {
+                let host = &mut self.hosts[host];
+                host.signals.push_back(signal);
+                host.ready_ns.get_or_insert(at_ns);
+            }
         }
     }
 

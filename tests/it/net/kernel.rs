@@ -11,8 +11,7 @@ use pingpong::reactor::kernel::{
     Datagrams, Kernel, Listener, Readiness, RecvSlots, Signal, Stream, Token, Transmit,
 };
 
-use super::epoll::unsupported;
-use super::hosts::{Call, Id, Net};
+use super::hosts::{Event, Id, Net};
 
 #[derive(Clone)]
 pub(crate) struct NetKernel {
@@ -207,7 +206,7 @@ impl Datagrams for NetDatagrams {
 impl NetKernel {
     /// A signal from the operator of this host, at that time of its world.
     pub fn signal_at(&self, at_ns: u64, signal: Signal) {
-        let event = super::hosts::Event::Signal(signal);
+        let event = Event::Signal(signal);
         self.net.borrow_mut().post(self.host, at_ns, event);
     }
 
@@ -215,14 +214,4 @@ impl NetKernel {
     pub fn clock_ns(&self) -> u64 {
         self.net.borrow().hosts[self.host].clock_ns
     }
-
-    /// A call that cannot fail is made, for the time that it takes.
-    pub fn spend_a_call(&self) {
-        self.net.borrow_mut().enter(self.host, Call::Sure);
-    }
-}
-
-/// No host takes this.
-pub fn never<T>() -> io::Result<T> {
-    unsupported()
 }

@@ -18,10 +18,14 @@
 )]
 
 mod actor;
+mod check;
+mod driver;
 mod epoll;
 mod hosts;
 mod kernel;
 mod packets;
+mod plan;
+mod seeds;
 mod streams;
 mod truth;
 

@@ -135,7 +135,7 @@ impl Net {
         };
         let local = self.next_local(host, to);
         let client = self.add_stream(host, local, to);
-        self.hosts[host].truth.connects(client, to, began_ns);
+        self.hosts[host].truth.connects(client, began_ns);
         let now_ns = self.hosts[host].clock_ns;
         self.say(host, format_args!("connect {client} to {to}"));
         if self.silent.contains(&to) {
@@ -167,8 +167,12 @@ impl Net {
             failure.map_or(Ok(None), Err)
         } else {
             let is_it = |listener: &Listener| {
-                let is_bound = listener.local.ip() == to.ip() || listener.local.ip().is_unspecified();
-                listener.is_open && listener.host == host && is_bound && listener.local.port() == to.port()
+                let is_bound =
+                    listener.local.ip() == to.ip() || listener.local.ip().is_unspecified();
+                listener.is_open
+                    && listener.host == host
+                    && is_bound
+                    && listener.local.port() == to.port()
             };
             let listener = self.listeners.iter().position(is_it);
             listener.map(Some).ok_or(io::ErrorKind::ConnectionRefused)
@@ -219,8 +223,9 @@ impl Net {
         let host = self.streams[id].host;
         self.enter(host, Call::Sure);
         let outcome = self.streams[id].connected.ok_or_else(would_block)?;
-        let clock_ns = self.hosts[host].clock_ns;
-        self.hosts[host].truth.told(id, clock_ns, outcome.is_ok());
+        let host = &mut self.hosts[host];
+        let at = (host.woken_ns, host.clock_ns);
+        host.truth.told(id, at, outcome.is_ok());
         outcome.map_err(io::Error::from)
     }
 
@@ -309,7 +314,8 @@ impl Net {
             let host = &mut self.hosts[host];
             host.clock_ns += host.machine.find_ns;
             let now_ns = host.clock_ns;
-            host.truth.read(id, &buffer[..most], (host.woken_ns, now_ns));
+            host.truth
+                .read(id, &buffer[..most], (host.woken_ns, now_ns));
             self.say(self.streams[id].host, format_args!("read {id}: {most}"));
             self.carry(id, now_ns, |stream| Event::Credit {
                 stream,

@@ -5,16 +5,13 @@
 //! turn took it, and when the call ended that handed over its last byte. What a client reports must
 //! lie between.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hosts::Id;
 
 #[derive(Clone, Debug)]
 pub struct Request {
     pub socket: Id,
-    pub peer: SocketAddr,
     pub sent_ns: u64,
     pub bytes: Vec<u8>,
     /// How many replies to it were taken.
@@ -26,8 +23,6 @@ pub struct Reply {
     pub socket: Id,
     /// Which request it answers; `None`: none that was made.
     pub request: Option<usize>,
-    /// The request had been answered before.
-    pub is_again: bool,
     pub woken_ns: u64,
     pub read_ns: u64,
 }
@@ -35,12 +30,12 @@ pub struct Reply {
 #[derive(Clone, Debug)]
 pub struct Connecting {
     pub stream: usize,
-    pub peer: SocketAddr,
     pub began_ns: u64,
     /// When this end had the peer's answer.
     pub known_ns: Option<u64>,
-    /// When the program had it from a call, and whether it was a good one.
-    pub told: Option<(u64, bool)>,
+    /// When the wait ended whose turn asked, when the call ended that told it, and whether the
+    /// connection is there.
+    pub told: Option<(u64, u64, bool)>,
 }
 
 #[derive(Default)]
@@ -55,7 +50,7 @@ pub struct Truth {
     reading: BTreeMap<usize, Vec<u8>>,
     /// A call that was cut short, and will be made again.
     retried: BTreeMap<Id, u64>,
-    peers: BTreeMap<usize, SocketAddr>,
+    clients: BTreeSet<usize>,
 }
 
 /// The rule, once more.
@@ -70,11 +65,10 @@ fn pong(ping: &[u8]) -> Vec<u8> {
 }
 
 impl Truth {
-    pub fn connects(&mut self, stream: usize, peer: SocketAddr, began_ns: u64) {
-        self.peers.insert(stream, peer);
+    pub fn connects(&mut self, stream: usize, began_ns: u64) {
+        self.clients.insert(stream);
         self.connects.push(Connecting {
             stream,
-            peer,
             began_ns,
             known_ns: None,
             told: None,
@@ -91,9 +85,9 @@ impl Truth {
         }
     }
 
-    pub fn told(&mut self, stream: usize, at_ns: u64, is_good: bool) {
+    pub fn told(&mut self, stream: usize, (woken_ns, at_ns): (u64, u64), is_good: bool) {
         if let Some(connecting) = self.connecting(stream) {
-            connecting.told.get_or_insert((at_ns, is_good));
+            connecting.told.get_or_insert((woken_ns, at_ns, is_good));
         }
     }
 
@@ -107,12 +101,11 @@ impl Truth {
         self.retried.remove(&socket);
     }
 
-    fn request(&mut self, socket: Id, peer: SocketAddr, sent_ns: u64, bytes: Vec<u8>) {
+    fn request(&mut self, socket: Id, sent_ns: u64, bytes: Vec<u8>) {
         let place = self.expected.entry((socket, pong(&bytes))).or_default();
         place.push(self.requests.len());
         self.requests.push(Request {
             socket,
-            peer,
             sent_ns,
             bytes,
             replies: 0,
@@ -124,29 +117,27 @@ impl Truth {
         let waits = |place: &&usize| self.requests[**place].replies == 0;
         let request = places.and_then(|places| places.iter().find(waits).or(places.last()));
         let request = request.copied();
-        let before = request.map(|place| {
+        if let Some(place) = request {
             self.requests[place].replies += 1;
-            self.requests[place].replies - 1
-        });
+        }
         self.replies.push(Reply {
             socket,
             request,
-            is_again: before.is_some_and(|before| before > 0),
             woken_ns,
             read_ns,
         });
     }
 
     pub fn wrote(&mut self, stream: usize, bytes: &[u8], began_ns: u64) {
-        let Some(peer) = self.peers.get(&stream).copied() else {
+        if !self.clients.contains(&stream) {
             return;
-        };
+        }
         let began_ns = self.retried.remove(&Id::Stream(stream)).unwrap_or(began_ns);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (since_ns, mut line) = self.writing.remove(&stream).unwrap_or((began_ns, vec![]));
             line.extend_from_slice(piece);
             if line.ends_with(b"\n") {
-                self.request(Id::Stream(stream), peer, since_ns, line);
+                self.request(Id::Stream(stream), since_ns, line);
             } else {
                 self.writing.insert(stream, (since_ns, line));
             }
@@ -154,7 +145,7 @@ impl Truth {
     }
 
     pub fn read(&mut self, stream: usize, bytes: &[u8], at: (u64, u64)) {
-        if !self.peers.contains_key(&stream) {
+        if !self.clients.contains(&stream) {
             return;
         }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -168,10 +159,9 @@ impl Truth {
         }
     }
 
-    /// Of a client's sockets alone: a server's have no peer.
-    pub fn sent(&mut self, port: usize, to: SocketAddr, bytes: &[u8], began_ns: u64) {
+    pub fn sent(&mut self, port: usize, bytes: &[u8], began_ns: u64) {
         let began_ns = self.retried.remove(&Id::Port(port)).unwrap_or(began_ns);
-        self.request(Id::Port(port), to, began_ns, bytes.to_vec());
+        self.request(Id::Port(port), began_ns, bytes.to_vec());
     }
 
     pub fn received(&mut self, port: usize, bytes: &[u8], at: (u64, u64)) {
@@ -196,9 +186,4 @@ impl Truth {
         }
         Ok(())
     }
-}
-
-/// For messages of errors.
-pub fn io_word(outcome: &io::Result<()>) -> &'static str {
-    if outcome.is_ok() { "good" } else { "bad" }
 }

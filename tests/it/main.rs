@@ -19,6 +19,7 @@ mod embed;
 mod load;
 mod log_limit;
 mod model;
+mod net;
 mod outlet;
 mod ping;
 mod protocol;

@@ -10,7 +10,7 @@ use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::protocol::turn_into_pong;
 
-use super::world::{Act, Connect, Script, World};
+use crate::net::{Act, Connect, Script, World};
 
 pub(crate) const fn us(us: u64) -> Duration {
     Duration::from_micros(us)

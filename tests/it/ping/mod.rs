@@ -14,4 +14,3 @@ mod places;
 mod program;
 mod real;
 mod summary;
-mod world;

@@ -4,7 +4,7 @@ use super::harness::{
     AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, pong_bytes, run, run_at,
     shows, udp, us,
 };
-use super::world::{Act, Connect, Script, World};
+use crate::net::{Act, Connect, Script, World};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::reactor::program::Program;
 use std::io;
@@ -268,11 +268,10 @@ fn a_name_with_several_addresses_is_pinged_at_the_one_that_works() {
 
 #[test]
 fn over_udp_a_refused_ping_goes_to_the_next_address() {
-    // The first socket is the one to the first address.
     let script: Script = |_, message| vec![(us(50), pong(message))];
     let world = World::new(AT_ONCE, script);
-    world.refuse_socket(1);
     let two = vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
+    world.close(two[0]);
     let ran = run_at(&world, udp(), lines(), two);
     let line = "9 bytes from 127.0.0.1:1: udp seq=1 time=0.050 ms\n";
     assert!(ran.results.contains(line), "{}", ran.results);

@@ -3,7 +3,7 @@
 use super::harness::{
     AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, run, run_at, udp, us,
 };
-use super::world::{Script, World};
+use crate::net::{Script, World};
 use pingpong::client::ping::lane::links::{IDLE_LINKS_MAX, LINKS_MAX};
 use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};

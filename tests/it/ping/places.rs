@@ -15,7 +15,7 @@ use pingpong::reactor::kernel::Kernel;
 
 use super::harness::{AT_ONCE, GOOD, Sink, addresses, config, lines, ms};
 use super::real::udp_server;
-use super::world::World;
+use crate::net::World;
 use crate::support::place::{
     HIDE_PROC, Pty, as_nobody, full_datagrams, full_pipe, full_stream, in_a_mount_namespace,
     is_root,

@@ -1,7 +1,7 @@
 //! The other ways to tell, and the last three lines.
 
 use super::harness::{AT_ONCE, GOOD, addresses, lines, pong, run, run_at, udp, us};
-use super::world::{Act, Script, World};
+use crate::net::{Act, Script, World};
 use pingpong::client::ping::Config;
 use pingpong::client::ping::report::{Manner, Style};
 

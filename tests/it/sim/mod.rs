@@ -25,10 +25,10 @@ mod program;
 #[cfg(test)]
 mod puppet;
 mod reference;
-mod rng;
+pub mod rng;
 mod schedule;
 #[cfg(test)]
-mod seeds;
+pub mod seeds;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]

@@ -196,6 +196,14 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
     pub fn measure(&mut self, run: Run) -> io::Result<Stats> {
         self.start(run);
         self.run()?;
+        self.take_stats()
+    }
+
+    /// What the run has measured, once it is over.
+    ///
+    /// # Errors
+    /// There is no memory for those of the next.
+    pub fn take_stats(&mut self) -> io::Result<Stats> {
         Ok(std::mem::replace(&mut self.shared.stats, Stats::new()?))
     }
 
@@ -209,11 +217,6 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
             self.phase = Phase::Connecting;
             self.open_more();
         }
-    }
-
-    /// What the run has measured so far.
-    pub fn stats(&self) -> &Stats {
-        &self.shared.stats
     }
 
     /// How the connections came to be, once a run has begun.

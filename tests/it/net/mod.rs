@@ -23,6 +23,7 @@ mod driver;
 mod epoll;
 mod hosts;
 mod kernel;
+mod load;
 mod packets;
 mod plan;
 mod seeds;

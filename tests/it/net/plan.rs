@@ -8,7 +8,7 @@ use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::protocol::stream::Rules;
 use pingpong::reactor::kernel::{SLOT_MAX_BYTES, Signal};
-use pingpong::server::{Config as ServerConfig, Exit, Server, Sizes};
+use pingpong::server::{Exit, Server, Settings as ServerConfig, Sizes};
 
 use super::check::{Shown, check};
 use super::driver::{Driver, Ended, Page, Serving};
@@ -101,7 +101,7 @@ fn faults(rng: &mut Rng, is_faulty: bool) -> Faults {
     }
 }
 
-fn place(rng: &mut Rng, is_faulty: bool) -> Place {
+pub fn place(rng: &mut Rng, is_faulty: bool) -> Place {
     Place {
         machine: machine(rng),
         link: link(rng, is_faulty),
@@ -203,7 +203,7 @@ impl Plan {
         } else {
             served
         };
-        let listeners = vec![kernel.listen(local, self.backlog_max)];
+        let listeners = vec![(kernel.listen(local, self.backlog_max), local)];
         let ports = vec![(kernel.bind(local), local)];
         let config = self.config.clone();
         let server = Server::with_sizes(kernel.clone(), config, self.sizes, listeners, ports);

@@ -214,7 +214,11 @@ impl Net {
         stream.connected = Some(outcome.map(|_| ()));
         let host = stream.host;
         self.hosts[host].truth.connected(id, at_ns);
-        self.say(host, format_args!("stream {id} is connected: {outcome:?}"));
+        self.say_at(
+            host,
+            at_ns,
+            format_args!("stream {id} is connected: {outcome:?}"),
+        );
         self.edge(Id::Stream(id), at_ns);
     }
 

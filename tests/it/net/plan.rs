@@ -89,7 +89,7 @@ fn machine(rng: &mut Rng) -> Machine {
 fn link(rng: &mut Rng, is_faulty: bool) -> Link {
     let rate = |rng: &mut Rng, rates: &[usize]| if is_faulty { rng.pick(rates) } else { 0 };
     Link {
-        latency_ns: rng.pick(&[100 * US, 100 * US, 2 * MS, 30 * MS]),
+        latency_ns: rng.pick(&[0, 100 * US, 2 * MS, 30 * MS]),
         jitter_ns: rng.pick(&[0, 10 * US, 5 * MS]),
         loss_one_in: rate(rng, &[0, 0, 3, 20]),
         duplicate_one_in: rate(rng, &[0, 0, 3, 20]),
@@ -143,10 +143,14 @@ fn client(rng: &mut Rng, is_faulty: bool) -> Client {
         2 if is_faulty => vec![refused],
         _ => vec![served],
     };
+    let mut place = place(rng, is_faulty);
+    if addresses.len() > 1 {
+        place.link.latency_ns = place.link.latency_ns.max(100 * US);
+    }
     Client {
         config: Config { timeout, ..config },
         addresses,
-        place: place(rng, is_faulty),
+        place,
         begins_ns: rng.below(300) as u64 * MS,
         stop_ns,
     }

@@ -16,6 +16,9 @@
 //! behind [`reactor::kernel`].
 #![forbid(unsafe_code)]
 
+pub use server::{Exit, Server};
+pub use start::Config;
+
 pub mod address;
 pub mod cli;
 pub mod client;
@@ -27,6 +30,7 @@ pub mod protocol;
 pub mod reactor;
 pub mod server;
 pub mod signals;
+pub mod start;
 mod start_error;
 pub mod state;
 pub mod transport;

@@ -3,38 +3,28 @@
 
 use std::process::ExitCode;
 
-use log::{info, warn};
-#[cfg(feature = "load")]
-use pingpong::cli::load::LoadOptions;
+use log::info;
 use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
 #[cfg(feature = "load")]
 use pingpong::client::load::session;
-use pingpong::listen::{self, Sockets, StartError};
-use pingpong::reactor::os::Os;
-use pingpong::reactor::program::Program;
-use pingpong::server::{Config, Exit, Server};
-use pingpong::{client, limits, logging, outlet, signals};
+use pingpong::client::ping;
+use pingpong::listen::StartError;
+use pingpong::server::{Exit, Server};
+use pingpong::{logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
 /// The command line was wrong.
 const USAGE: u8 = 2;
 
-/// What a server has open beside its sockets: the poll, two for the signals, a terminal of its own
-/// for the log.
-const OWN_DESCRIPTORS: usize = 4;
-
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
-        Ok(Command::Ping(options)) => match signals::prepare_client() {
-            Ok(()) => ExitCode::from(client::ping::run::run(&options)),
-            Err(error) => fail(USAGE, &format!("cannot handle signals: {error}")),
-        },
+        Ok(Command::Ping(options)) => client(|| ping::run::run(&options)),
         Ok(Command::Serve(options)) => serve(&options),
         #[cfg(feature = "load")]
-        Ok(Command::Load(options)) => load(&options),
+        Ok(Command::Load(options)) => client(|| session::run(&options)),
         Err(wrong) => fail(USAGE, &format!("{wrong}\nTry '{}'.", wrong.help())),
     }
 }
@@ -52,30 +42,12 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-#[cfg(feature = "load")]
-fn load(options: &LoadOptions) -> ExitCode {
-    if let Err(error) = signals::prepare_client() {
-        return fail(FAILURE, &format!("cannot handle signals: {error}"));
-    }
-    let report = match session::run(options) {
-        Ok(report) => report,
-        Err(failure) => {
-            return fail(FAILURE, &failure);
-        }
-    };
-    if let Some(error) = &report.figures.first_error {
-        outlet::complain(error);
-    }
-    let text = if options.json {
-        report.json() + "\n"
-    } else {
-        report.to_string()
-    };
-    let printed = print(&text);
-    if report.is_all_right() {
-        printed
-    } else {
-        ExitCode::from(FAILURE)
+/// Runs a client, which says by itself what went wrong. Its log is there for bugs alone.
+fn client(run: impl FnOnce() -> u8) -> ExitCode {
+    logging::init(Some(log::LevelFilter::Error));
+    match signals::prepare_client() {
+        Ok(()) => ExitCode::from(run()),
+        Err(error) => fail(USAGE, &format!("cannot handle signals: {error}")),
     }
 }
 
@@ -98,52 +70,7 @@ fn serve(options: &ServeOptions) -> ExitCode {
 
 fn try_serve(options: &ServeOptions) -> Result<Exit, StartError> {
     signals::prepare_server().map_err(|error| StartError::new("cannot handle signals", &error))?;
-    // Before the sockets are opened: they count, too.
-    let _ = limits::raised_nofile();
-    let sockets = listen::open(&options.listen)?;
-    let urls: Vec<_> = sockets.urls().collect();
-    let kernel = Os::new().map_err(|error| StartError::new("cannot wait for events", &error))?;
-    let config = Config {
-        max_connections: max_connections(options, &sockets)?,
-        rules: options.rules,
-        idle_timeout: options.idle_timeout,
-        drain_timeout: options.drain_timeout,
-        other_rate_per_s: options.other_rate_per_s,
-        busy_poll: options.busy_poll,
-    };
-    let listeners = sockets
-        .listeners
-        .into_iter()
-        .map(|(listener, _)| listener)
-        .collect();
-    let mut server = Server::new(kernel, config, listeners, sockets.datagrams)
-        .map_err(|error| StartError::new("cannot watch the sockets", &error))?;
-    for url in urls {
-        info!("listening on {url}");
-    }
-    server
-        .run()
+    Server::bind_with_signals(&options.config)?
+        .serve()
         .map_err(|error| StartError::new("cannot wait for events", &error))
-}
-
-/// How many connections are taken at once, now that everything else is open.
-fn max_connections(options: &ServeOptions, sockets: &Sockets) -> Result<usize, StartError> {
-    let descriptors = limits::raised_nofile();
-    let mut others = limits::FOR_A_MOMENT;
-    if descriptors.open.is_none() {
-        others += OWN_DESCRIPTORS + sockets.listeners.len() + sockets.datagrams.len();
-    }
-    let room = descriptors.room_beside(others);
-    if room == 0 && !sockets.listeners.is_empty() {
-        return Err(StartError::told(format!(
-            "cannot accept even one connection: that takes {} descriptors, and {} are allowed; \
-             raise the limit with ulimit -n, or LimitNOFILE= in a systemd unit",
-            descriptors.taken_with(others) + 1,
-            descriptors.limit
-        )));
-    }
-    if let Some(asked) = options.max_connections.filter(|asked| *asked > room) {
-        warn!("there are descriptors for {room} connections only, not for {asked}: see ulimit -n");
-    }
-    Ok(options.max_connections.unwrap_or(room))
 }

@@ -27,6 +27,8 @@ impl fmt::Display for StartError {
     }
 }
 
+impl std::error::Error for StartError {}
+
 impl StartError {
     /// What could not be done, and the system's reason.
     #[must_use]

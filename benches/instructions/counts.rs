@@ -13,7 +13,7 @@ use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use pingpong::reactor::program::Program;
 use pingpong::protocol::stream::{Batch, Rules};
-use pingpong::server::{Config, Server};
+use pingpong::server::{Settings, Server};
 use pingpong_instructions::{Stub, Wire};
 
 /// Above what was recorded, in a hundred: what another minor version of the compiler may cost.
@@ -77,7 +77,7 @@ struct Serving {
 
 fn serving(stream_input: Vec<u8>, datagrams: Vec<Vec<u8>>) -> Serving {
     let replies_bytes = stream_input.len() + datagrams.iter().map(Vec::len).sum::<usize>();
-    let config = Config {
+    let config = Settings {
         max_connections: 1000,
         rules: RULES,
         idle_timeout: Some(Duration::from_secs(300)),
@@ -87,7 +87,7 @@ fn serving(stream_input: Vec<u8>, datagrams: Vec<Vec<u8>>) -> Serving {
     };
     let (stub, listener, datagrams) = Stub::new(stream_input, datagrams);
     let wire = stub.wire();
-    let mut server = Server::new(stub, config, vec![listener], vec![datagrams]).unwrap();
+    let mut server = Server::new(stub, config, vec![(listener, datagrams.1)], vec![datagrams]).unwrap();
     // The connection is accepted, and what is made once is made.
     for _ in 0..3 {
         server.turn().unwrap();

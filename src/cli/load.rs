@@ -7,10 +7,12 @@ use lexopt::Arg;
 
 use super::value::{bytes, duration, number, size, value};
 use super::{Command, UsageError, VERSION, target, unknown_option};
-use crate::client::load::flow::TRANSMIT_MAX_BYTES;
-use crate::client::load::search::{Promise, RATE_MAX_PER_S};
-use crate::client::script::{LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script};
+use crate::client::load::search::{Goal, RATE_MAX_PER_S};
+use crate::client::script::{
+    DATAGRAM_MAX_BYTES, LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script,
+};
 use crate::client::target::Target;
+use crate::transport::Transport;
 
 /// The most requests that may wait on one connection.
 const PIPELINE_MAX: usize = 65_536;
@@ -44,7 +46,7 @@ pub struct LoadOptions {
     /// The open loop's rate; `None`: a closed loop.
     pub rate_per_s: Option<u64>,
     /// What the highest rate is searched for.
-    pub find_max: Option<Promise>,
+    pub find_max: Option<Goal>,
     /// Over UDP.
     pub udp: bool,
     /// What is sent and what has to come back.
@@ -60,6 +62,16 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// Over what.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        if self.udp {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        }
+    }
+
     /// How long a connection may take to come, and a reply.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -149,7 +161,7 @@ struct Given {
     duration: Option<Duration>,
     warmup: Duration,
     rate_per_s: Option<u64>,
-    find_max: Option<Promise>,
+    find_max: Option<Goal>,
     tcp: bool,
     udp: bool,
     send: Option<Vec<u8>>,
@@ -274,7 +286,7 @@ fn script(given: &Given) -> Result<Script, UsageError> {
         (None, Some(_)) => wrong("--expect needs --send".into()),
         (None, None) => {
             let size = given.size.unwrap_or(MESSAGE_BYTES);
-            let bounds = NUMBERED_PING_MIN_BYTES..=TRANSMIT_MAX_BYTES;
+            let bounds = NUMBERED_PING_MIN_BYTES..=DATAGRAM_MAX_BYTES;
             if given.udp && !bounds.contains(&size) {
                 let (low, high) = bounds.into_inner();
                 return wrong(format!(

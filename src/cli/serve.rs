@@ -1,15 +1,12 @@
 //! `pingpong serve`: its options and their help.
 
-use std::time::Duration;
-
 use lexopt::Arg;
 
 use super::value::{duration, number, size, value};
 use super::{Command, UsageError, VERSION, Verbosity, unknown_option, written};
 use crate::address::{Address, DEFAULT_PORT};
-use crate::listen::Listen;
-use crate::protocol::stream::Rules;
 use crate::reactor::KEYS_MAX;
+use crate::start::Config;
 
 /// The longest `--max-message`: the shared buffer holds one of them.
 const MESSAGE_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -21,22 +18,10 @@ const BACKLOG_MAX: i32 = i32::MAX;
 const UDP_BUFFER_MAX_BYTES: usize = 1024 * 1024 * 1024 - 1;
 
 /// What `pingpong serve` was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ServeOptions {
-    /// Which sockets to open.
-    pub listen: Listen,
-    /// `None`: as many as there are descriptors for.
-    pub max_connections: Option<usize>,
-    /// About messages.
-    pub rules: Rules,
-    /// `None`: never.
-    pub idle_timeout: Option<Duration>,
-    /// The longest that a graceful stop takes.
-    pub drain_timeout: Duration,
-    /// Replies a second to datagrams that are not pings; 0: no limit.
-    pub other_rate_per_s: u32,
-    /// How long to spin before sleeping.
-    pub busy_poll: Duration,
+    /// What to do.
+    pub config: Config,
     /// How much to log.
     pub verbosity: Verbosity,
 }
@@ -126,31 +111,6 @@ const OPTIONS: [&str; 17] = [
     "--version",
 ];
 
-impl Default for ServeOptions {
-    fn default() -> Self {
-        Self {
-            listen: Listen {
-                addresses: vec![Address::any(DEFAULT_PORT)],
-                tcp: true,
-                udp: true,
-                reuse_port: false,
-                backlog: 4096,
-                udp_buffer_bytes: None,
-            },
-            max_connections: None,
-            rules: Rules {
-                max_message_bytes: 65536,
-                strict: false,
-            },
-            idle_timeout: Some(Duration::from_secs(5 * 60)),
-            drain_timeout: Duration::from_secs(5),
-            other_rate_per_s: 1000,
-            busy_poll: Duration::ZERO,
-            verbosity: Verbosity::default(),
-        }
-    }
-}
-
 /// Understands what follows `serve`.
 ///
 /// # Errors
@@ -161,36 +121,39 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("listen") => addresses.push(value(&mut parser, "--listen", ADDRESS)?),
-            Arg::Long("no-tcp") => options.listen.tcp = false,
-            Arg::Long("no-udp") => options.listen.udp = false,
+            Arg::Long("no-tcp") => options.config.listen.tcp = false,
+            Arg::Long("no-udp") => options.config.listen.udp = false,
             Arg::Long("backlog") => {
-                options.listen.backlog = number(&mut parser, "--backlog", 1..=BACKLOG_MAX)?;
+                options.config.listen.backlog = number(&mut parser, "--backlog", 1..=BACKLOG_MAX)?;
             }
             Arg::Long("udp-buffer") => {
                 let bytes = size(&mut parser, "--udp-buffer", 1..=UDP_BUFFER_MAX_BYTES)?;
-                options.listen.udp_buffer_bytes = Some(bytes);
+                options.config.listen.udp_buffer_bytes = Some(bytes);
             }
-            Arg::Long("reuse-port") => options.listen.reuse_port = true,
+            Arg::Long("reuse-port") => options.config.listen.reuse_port = true,
             Arg::Long("max-connections") => {
                 let max = number(&mut parser, "--max-connections", 1..=KEYS_MAX)?;
-                options.max_connections = Some(max);
+                options.config.max_connections = Some(max);
             }
             Arg::Long("max-message") => {
-                options.rules.max_message_bytes =
+                options.config.rules.max_message_bytes =
                     size(&mut parser, "--max-message", 1..=MESSAGE_MAX_BYTES)?;
             }
             Arg::Long("idle-timeout") => {
                 let timeout = duration(&mut parser, "--idle-timeout")?;
-                options.idle_timeout = (!timeout.is_zero()).then_some(timeout);
+                options.config.idle_timeout = (!timeout.is_zero()).then_some(timeout);
             }
             Arg::Long("other-rate") => {
-                options.other_rate_per_s = number(&mut parser, "--other-rate", 0..=u32::MAX)?;
+                options.config.other_rate_per_s =
+                    number(&mut parser, "--other-rate", 0..=u32::MAX)?;
             }
             Arg::Long("drain-timeout") => {
-                options.drain_timeout = duration(&mut parser, "--drain-timeout")?;
+                options.config.drain_timeout = duration(&mut parser, "--drain-timeout")?;
             }
-            Arg::Long("strict") => options.rules.strict = true,
-            Arg::Long("busy-poll") => options.busy_poll = duration(&mut parser, "--busy-poll")?,
+            Arg::Long("strict") => options.config.rules.strict = true,
+            Arg::Long("busy-poll") => {
+                options.config.busy_poll = duration(&mut parser, "--busy-poll")?;
+            }
             Arg::Short('v') => options.verbosity.more(),
             Arg::Short('q') => options.verbosity.quiet(),
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.into())),
@@ -205,9 +168,9 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
         }
     }
     if !addresses.is_empty() {
-        options.listen.addresses = addresses;
+        options.config.listen.addresses = addresses;
     }
-    if !options.listen.tcp && !options.listen.udp {
+    if !options.config.listen.tcp && !options.config.listen.udp {
         return Err(UsageError::new(
             "--no-tcp and --no-udp together leave nothing to serve",
         ));

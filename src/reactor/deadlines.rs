@@ -114,6 +114,13 @@ impl<const N: usize> Deadlines<N> {
         }
     }
 
+    /// The list that a key stands on.
+    #[must_use]
+    pub fn list_of(&self, key: usize) -> Option<u8> {
+        let list = self.links.get(key)?.list;
+        (list != NO_LIST).then_some(list)
+    }
+
     /// When the next deadline passes.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {

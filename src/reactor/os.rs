@@ -4,12 +4,15 @@ use std::ffi::c_int;
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Interest, Poll, Waker};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -32,11 +35,17 @@ pub const SIGNALS: Token = Token(usize::MAX);
 /// The timer's own token, as far from any other source's.
 const TIMER: Token = Token(usize::MAX - 1);
 
+/// The token of who asks from another thread to stop.
+const STOPPER: Token = Token(usize::MAX - 2);
+
 /// The kernel that this process runs on.
 pub struct Os {
     poll: Poll,
     events: Events,
-    signals: Signals,
+    /// `None`: the process that it is a part of keeps its own.
+    signals: Option<Signals>,
+    /// Asks from another thread to stop.
+    stopper: Option<Arc<Asked>>,
     /// What SIGHUP means: standard error was a terminal at the start. One that has gone is none
     /// any more.
     hang_up: Signal,
@@ -75,14 +84,23 @@ impl Os {
     }
 
     fn with_signals<'a>(taken_over: impl IntoIterator<Item = &'a c_int>) -> io::Result<Self> {
-        let poll = Poll::new()?;
+        let mut os = Self::without_signals()?;
         let mut signals = Signals::new(taken_over)?;
-        poll.registry()
-            .register(&mut signals, mio::Token(SIGNALS.0), Interest::READABLE)?;
+        os.register(&mut signals, SIGNALS, Interest::READABLE)?;
+        os.signals = Some(signals);
+        Ok(os)
+    }
+
+    /// Opens the poll, and leaves all signals to the process that it is a part of.
+    ///
+    /// # Errors
+    /// As epoll_create1(2).
+    pub fn without_signals() -> io::Result<Self> {
         Ok(Self {
-            poll,
+            poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_PER_WAIT),
-            signals,
+            signals: None,
+            stopper: None,
             hang_up: if io::stderr().is_terminal() {
                 Signal::HangUp
             } else {
@@ -118,6 +136,22 @@ impl Os {
         Ok(self)
     }
 
+    /// What stops the program from another thread.
+    ///
+    /// # Errors
+    /// As eventfd(2).
+    pub fn stopper(&mut self) -> io::Result<Stopper> {
+        let asked = match &self.stopper {
+            Some(asked) => Arc::clone(asked),
+            None => Arc::new(Asked {
+                waker: Waker::new(self.poll.registry(), mio::Token(STOPPER.0))?,
+                stops: AtomicU32::new(0),
+            }),
+        };
+        self.stopper = Some(Arc::clone(&asked));
+        Ok(Stopper(asked))
+    }
+
     /// Has the timer end a sleep. Each time that it goes off is an edge of its own, so nobody has
     /// to read it.
     fn sleep_by_timer(&self, timeout: Duration) -> io::Result<bool> {
@@ -144,6 +178,37 @@ impl Os {
         self.poll
             .registry()
             .register(source, mio::Token(token.0), interest)
+    }
+}
+
+#[derive(Debug)]
+struct Asked {
+    waker: Waker,
+    /// How often it was asked to stop and has not been told.
+    stops: AtomicU32,
+}
+
+impl Asked {
+    fn take(&self) -> Option<Signal> {
+        let one_less = |stops: u32| stops.checked_sub(1);
+        let taken = self.stops.fetch_update(Relaxed, Relaxed, one_less);
+        taken.is_ok().then_some(Signal::Stop)
+    }
+}
+
+/// Stops a program from any thread, as SIGTERM would: once asks for a graceful stop, and once more,
+/// in a later turn of its loop, for an end at once.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<Asked>);
+
+impl Stopper {
+    /// Asks it to stop, and does not wait for that.
+    ///
+    /// # Errors
+    /// It could not be woken: write(2) on its eventfd(2).
+    pub fn stop(&self) -> io::Result<()> {
+        self.0.stops.fetch_add(1, Relaxed);
+        self.0.waker.wake()
     }
 }
 
@@ -182,7 +247,7 @@ impl Kernel for Os {
         }
         for event in &self.events {
             match Token(event.token().0) {
-                SIGNALS => self.signalled = true,
+                SIGNALS | STOPPER => self.signalled = true,
                 TIMER => {}
                 token => raise(token, flags(event).into()),
             }
@@ -217,13 +282,15 @@ impl Kernel for Os {
         if !self.signalled {
             return None;
         }
-        let signal = self.signals.pending().find_map(|number| match number {
+        let mut pending = self.signals.iter_mut().flat_map(Signals::pending);
+        let signal = pending.find_map(|number| match number {
             SIGTERM | SIGINT => Some(Signal::Stop),
             SIGUSR1 | SIGQUIT => Some(Signal::Report),
             SIGHUP => Some(self.hang_up),
             SIGUSR2 => Some(Signal::Unused("SIGUSR2")),
             _ => None,
         });
+        let signal = signal.or_else(|| self.stopper.as_deref()?.take());
         self.signalled = signal.is_some();
         signal
     }

@@ -30,18 +30,25 @@ pub const FAILURES_MAX: u32 = 16;
 #[derive(Debug)]
 pub struct Acceptor<L> {
     listener: Latched<L>,
+    local: SocketAddr,
     retry: Retry,
     failures_in_row: u32,
 }
 
 impl<L: Listener> Acceptor<L> {
-    /// An acceptor on a listening socket.
-    pub fn new(listener: L) -> Self {
+    /// An acceptor on a listening socket, and the address that this is bound to.
+    pub fn new(listener: L, local: SocketAddr) -> Self {
         Self {
             listener: Latched::new(listener),
+            local,
             retry: Retry::default(),
             failures_in_row: 0,
         }
+    }
+
+    /// The address that it is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
     }
 
     /// Takes note of an event.

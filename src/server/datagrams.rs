@@ -84,6 +84,11 @@ impl<D: Datagrams> DatagramSocket<D> {
         }
     }
 
+    /// The address that it is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
     /// Takes note of an event.
     pub fn raise(&mut self, ready: Readiness) {
         self.socket.raise(ready);

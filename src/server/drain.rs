@@ -47,7 +47,7 @@ impl<K: Kernel> Server<K> {
     /// when it finds no more. What waits in the backlog is reset as the listeners close.
     pub(super) fn begin_drain(&mut self) {
         info!("stopping: {} connections to drain", self.connections.len());
-        let timeout = self.config.drain_timeout;
+        let timeout = self.settings.drain_timeout;
         self.drain = Some(Drain {
             stage: Stage::Reading,
             reads_until: self.now + timeout / 2,

@@ -33,7 +33,7 @@ impl<K: Kernel> Server<K> {
     /// more before it is closed, for a byte more than the longest message: whatever line has come is
     /// answered or refused then.
     fn expire_connection(&mut self, key: usize) {
-        if !self.hear_out(key, self.config.rules.max_message_bytes + 1) {
+        if !self.hear_out(key, self.settings.rules.max_message_bytes + 1) {
             self.expel(key, CloseReason::IdleTimeout);
         }
     }

@@ -5,7 +5,6 @@
 //! turn, whose wait does not sleep.
 
 pub mod accept;
-pub mod config;
 pub mod connection;
 pub mod counters;
 pub mod datagrams;
@@ -13,6 +12,7 @@ mod drain;
 mod expiry;
 mod kept;
 pub mod peer;
+pub mod settings;
 mod source;
 
 use std::io;
@@ -25,16 +25,18 @@ use slab::Slab;
 use crate::logging::lost_lines;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::kernel::{Kernel, RecvSlots, Signal};
+use crate::reactor::os::Os;
 use crate::reactor::outage::Outage;
 use crate::reactor::program::Program;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
+use crate::transport::Transport;
 use accept::{Acceptor, Fullness};
-pub use config::{Config, LINGER_TIMEOUT, PHASE_MAX, Sizes};
 use connection::{Connection, Workbench};
 use counters::Counters;
 use datagrams::{DatagramSocket, DatagramWorkbench, RECEIVES_PER_TURN};
 use drain::Drain;
+pub use settings::{LINGER_TIMEOUT, PHASE_MAX, Settings, Sizes};
 use source::Source;
 
 /// How the server ended.
@@ -54,9 +56,9 @@ const LINGER: u8 = 1;
 const TABLE_KEPT: usize = 256;
 
 /// The server, on any kernel.
-pub struct Server<K: Kernel> {
+pub struct Server<K: Kernel = Os> {
     kernel: K,
-    config: Config,
+    settings: Settings,
     sizes: Sizes,
     acceptors: Vec<Acceptor<K::Listener>>,
     sockets: Vec<DatagramSocket<K::Datagrams>>,
@@ -92,7 +94,8 @@ impl<K: Kernel> Program for Server<K> {
         let work_left = !self.run_queue.is_empty()
             || self.sockets.iter().any(DatagramSocket::is_ready)
             || (self.has_room() && self.acceptors.iter().any(Acceptor::is_ready));
-        if work_left || self.now.saturating_duration_since(self.worked_at) < self.config.busy_poll {
+        if work_left || self.now.saturating_duration_since(self.worked_at) < self.settings.busy_poll
+        {
             return Some(Duration::ZERO);
         }
         let pauses = self.acceptors.iter().filter_map(Acceptor::next_deadline);
@@ -177,18 +180,17 @@ impl<K: Kernel> Program for Server<K> {
 }
 
 impl<K: Kernel> Server<K> {
-    /// A server on sockets that are bound; those for datagrams come with the address that they are
-    /// bound to.
+    /// A server on sockets that are bound, each with the address that it is bound to.
     ///
     /// # Errors
     /// The kernel cannot watch the sockets.
     pub fn new(
         kernel: K,
-        config: Config,
-        listeners: Vec<K::Listener>,
+        settings: Settings,
+        listeners: Vec<(K::Listener, SocketAddr)>,
         datagrams: Vec<(K::Datagrams, SocketAddr)>,
     ) -> io::Result<Self> {
-        Self::with_sizes(kernel, config, Sizes::default(), listeners, datagrams)
+        Self::with_sizes(kernel, settings, Sizes::default(), listeners, datagrams)
     }
 
     /// As [`Server::new`], with other sizes than those that ship.
@@ -197,13 +199,16 @@ impl<K: Kernel> Server<K> {
     /// The kernel cannot watch the sockets.
     pub fn with_sizes(
         mut kernel: K,
-        config: Config,
+        settings: Settings,
         sizes: Sizes,
-        listeners: Vec<K::Listener>,
+        listeners: Vec<(K::Listener, SocketAddr)>,
         datagrams: Vec<(K::Datagrams, SocketAddr)>,
     ) -> io::Result<Self> {
         let now = kernel.now();
-        let mut acceptors: Vec<_> = listeners.into_iter().map(Acceptor::new).collect();
+        let mut acceptors: Vec<_> = listeners
+            .into_iter()
+            .map(|(listener, local)| Acceptor::new(listener, local))
+            .collect();
         for (index, acceptor) in acceptors.iter_mut().enumerate() {
             kernel.register_listener(acceptor.io(), Source::Listener(index).token())?;
         }
@@ -216,8 +221,8 @@ impl<K: Kernel> Server<K> {
         }
         let datagram_bench = DatagramWorkbench::new(
             RecvSlots::with_slots(sizes.slot_bytes),
-            config.rules.strict,
-            config.other_rate_per_s,
+            settings.rules.strict,
+            settings.other_rate_per_s,
             now,
         );
         Ok(Self {
@@ -225,9 +230,9 @@ impl<K: Kernel> Server<K> {
             acceptors,
             sockets,
             connections: Slab::new(),
-            deadlines: Self::no_deadlines(&config, now),
+            deadlines: Self::no_deadlines(&settings, now),
             run_queue: RunQueue::new(sizes.share_bytes),
-            bench: Workbench::new(sizes.window_bytes, config.rules),
+            bench: Workbench::new(sizes.window_bytes, settings.rules),
             datagram_bench,
             register_outage: Outage::default(),
             drain: None,
@@ -236,7 +241,7 @@ impl<K: Kernel> Server<K> {
             woken: false,
             worked_at: now,
             was_draining: false,
-            config,
+            settings,
             sizes,
         })
     }
@@ -246,9 +251,17 @@ impl<K: Kernel> Server<K> {
     fn note_fullness(&mut self) {
         let is_awaited = self.acceptors.iter().any(Acceptor::is_ready);
         if self.drain.is_none() && !(is_awaited && self.has_room()) {
-            let max = self.config.max_connections;
+            let max = self.settings.max_connections;
             self.fullness.note(self.connections.len(), max);
         }
+    }
+
+    /// Where it listens: the true ports, also where 0 was asked for.
+    pub fn addresses(&self) -> impl Iterator<Item = (Transport, SocketAddr)> {
+        let listeners = self.acceptors.iter().map(Acceptor::local);
+        let tcp = listeners.map(|at| (Transport::Tcp, at));
+        let sockets = self.sockets.iter().map(DatagramSocket::local);
+        tcp.chain(sockets.map(|at| (Transport::Udp, at)))
     }
 
     /// What has happened so far.
@@ -269,7 +282,7 @@ impl<K: Kernel> Server<K> {
     }
 
     fn has_room(&self) -> bool {
-        self.connections.len() < self.config.max_connections
+        self.connections.len() < self.settings.max_connections
     }
 
     /// When the phase that begins now has to end.
@@ -365,11 +378,11 @@ impl<K: Kernel> Server<K> {
     fn give_tables_back(&mut self) {
         self.connections = Slab::new();
         self.run_queue = RunQueue::new(self.sizes.share_bytes);
-        self.deadlines = Self::no_deadlines(&self.config, self.now);
+        self.deadlines = Self::no_deadlines(&self.settings, self.now);
     }
 
-    fn no_deadlines(config: &Config, now: Instant) -> Deadlines<2> {
-        Deadlines::new(now, [config.idle_timeout, Some(LINGER_TIMEOUT)])
+    fn no_deadlines(settings: &Settings, now: Instant) -> Deadlines<2> {
+        Deadlines::new(now, [settings.idle_timeout, Some(LINGER_TIMEOUT)])
     }
 
     /// SIGUSR1: a line for each counter that is not zero.

@@ -2,13 +2,15 @@
 
 mod command_line;
 mod datagrams;
-mod figures;
+mod latency;
 mod others;
 mod output;
 mod places;
 mod pure;
+mod requests;
 mod search;
 mod session;
+mod stats;
 mod streams;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -93,9 +95,16 @@ impl Ran {
 fn load(target: SocketAddr, args: &str) -> Ran {
     let target = target.to_string();
     let args: Vec<_> = args.split_whitespace().collect();
-    ran(&finish(spawn(
+    let ran = ran(&finish(spawn(
         &[&["load", "--json"], &args[..], &[target.as_str()]].concat(),
-    )))
+    )));
+    // Whatever happened: nothing that was due is unaccounted for. (A search adds the losses of
+    // all its steps.)
+    if ran.json["find_max"].is_null() {
+        let fates = ["replies", "lost", "unsent", "abandoned"].map(|key| ran.count(key));
+        assert_eq!(fates.iter().sum::<u64>(), ran.count("due"), "{}", ran.json);
+    }
+    ran
 }
 
 fn ran(output: &Output) -> Ran {

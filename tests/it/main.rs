@@ -14,6 +14,7 @@ mod batch_udp;
 mod bucket;
 mod constants;
 mod deadlines;
+mod embed;
 #[cfg(feature = "load")]
 mod load;
 mod log_limit;

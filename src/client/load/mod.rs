@@ -1,21 +1,30 @@
 //! `pingpong load`: asks as much as it was told to, and measures what comes back.
 //!
-//! In reading order: [`schedule`] (when),
-//! [`ledger`] (what became of it) and [`figures`] (what that adds up to) are pure. A [`lane`] is a
-//! connection ([`stream`]) or a datagram socket ([`flow`]). [`Load`] drives all of them. [`search`]
-//! runs it again and again for `--find-max`; [`watch`], [`report`] and [`hgrm`] show what it
-//! measured, and [`session`] ties them together.
+//! In reading order: [`schedule`] (when requests are due), [`latency`] and [`stats`] (what became of
+//! them) are pure. A [`conn`] is a connection ([`stream`]) or a datagram socket ([`datagrams`]).
+//! [`Load`] drives all of them, as a [`Program`]. [`search`] runs it again and again for
+//! `--find-max`; [`watch`], [`report`] and [`hgrm`] show what it measured, and [`session`] ties
+//! them together.
+//!
+//! A run goes through four phases. While it is *connecting*, connections are opened, some at a time.
+//! In the *warm-up* nothing counts. The *window* is what is measured: it begins with a timetable of
+//! its own, so that what the warm-up could not send is not in its way. In *catching up* replies are
+//! waited for, and what was due and has not left is sent, so that the worst is measured too.
+//!
+//! A connection that is lost is opened again, and goes on with the timetable where the lost one
+//! stood: an outage of the server shows up as its length.
 
-pub mod figures;
-pub mod flow;
+pub mod conn;
+pub mod datagrams;
 pub mod hgrm;
-pub mod lane;
-pub mod ledger;
+pub mod latency;
+mod opening;
 pub mod report;
 pub mod schedule;
 pub mod screen;
 pub mod search;
 pub mod session;
+pub mod stats;
 pub mod stream;
 mod turn;
 pub mod watch;
@@ -24,31 +33,29 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use figures::Figures;
-use lane::{Bench, Lane, Quota, Sending};
+use conn::{Conn, Mode, Quota, Shared};
 use schedule::{Nanos, Schedule};
+use stats::{Ended, Stats};
 use watch::Watch;
 
+use super::candidates::{self, Candidates};
 use crate::client::script::Script;
-use crate::reactor::deadlines::Deadlines;
-use crate::reactor::kernel::Kernel;
+use crate::reactor::deadlines::{Deadlines, RETRY_AFTER};
+use crate::reactor::kernel::{Kernel, Readiness};
+use crate::reactor::program::Program;
 use crate::reactor::run_queue::RunQueue;
 use crate::state::State;
 
-/// How long one of several addresses of a name has to answer the first datagram, before the next is
-/// tried.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
-
 /// What is asked of whom, for all runs.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct LoadPlan {
     /// What to send, and what has to come back.
     pub script: Script,
     /// Where the target may be, in the order in which to try.
     pub addresses: Vec<SocketAddr>,
-    /// How many lanes.
-    pub lanes: usize,
-    /// How many requests may wait on one lane.
+    /// How many connections, or over UDP sockets.
+    pub connections: usize,
+    /// How many requests may wait on one.
     pub pipeline: usize,
     /// How many lines a peer says before it listens.
     pub skip_lines: u32,
@@ -67,15 +74,14 @@ pub struct Run {
     pub warmup: Duration,
     /// How long it counts.
     pub duration: Duration,
-    /// What is due and could not be sent by the end is sent after it, so that the worst is measured
-    /// too.
+    /// What is due and could not be sent by the end is sent after it.
     pub catch_up: bool,
 }
 
-/// How the lanes came to be.
+/// How the connections came to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
-    /// How many of them are ready.
+    /// How many of them were ready when the first run began.
     pub ready: usize,
     /// How long it took until the last was.
     pub took: Duration,
@@ -83,119 +89,141 @@ pub struct Opened {
     pub peer: Option<SocketAddr>,
 }
 
-/// The load client, on any kernel, with lanes of one kind.
-pub struct Load<K: Kernel, L> {
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// No run.
+    Idle,
+    /// Connections come about.
+    Connecting,
+    /// It goes on, and does not count yet.
+    WarmUp,
+    /// It counts.
+    Window,
+    /// It is over but for replies that are owed, until this time at the latest.
+    CatchingUp(Nanos),
+}
+
+/// A place on the timetable, and the connection that has it.
+#[derive(Debug)]
+struct Lane<C> {
+    quota: Quota,
+    /// `None`: it did not come about, or is lost and waits to be opened again.
+    conn: Option<C>,
+}
+
+/// The lists of deadlines that a lane can stand on.
+const OPENING: u8 = 0;
+const REPLY: u8 = 1;
+const REOPENING: u8 = 2;
+
+/// The load client, on any kernel, with connections of one kind.
+pub struct Load<K: Kernel, C, W> {
     kernel: K,
-    plan: Plan,
-    /// `None`: closed.
-    lanes: Vec<Option<L>>,
-    /// How many are not closed, and how many of those are not ready yet.
+    plan: LoadPlan,
+    watch: W,
+    lanes: Vec<Lane<C>>,
+    candidates: Candidates,
+    /// How many connections are there, and how many of those are not ready yet.
     live: usize,
     opening: usize,
-    /// Which of the addresses is tried, and whether it is the one to stay with.
-    address: usize,
-    is_settled: bool,
-    /// Those that the timetable calls on, in turn.
-    called: Vec<usize>,
+    opened: Option<Opened>,
+    run: Run,
+    phase: Phase,
     /// The next request of the timetable, and until when it calls.
     next_due: u64,
     calls_until: Nanos,
-    bench: Bench,
-    deadlines: Deadlines<2>,
+    /// Those that the timetable calls on, in turn.
+    called: Vec<usize>,
+    shared: Shared,
+    deadlines: Deadlines<3>,
     run_queue: RunQueue,
     epoch: Instant,
     /// When the turn began: the clock is read once in each, and once for each batch of replies.
     now: Instant,
-    /// When there is something else to do than to answer events.
-    wake_at: Option<Nanos>,
+    /// When the watch wants to be told again.
+    tick_at: Option<Nanos>,
     /// How many signals asked to stop.
     stops: u32,
-    /// A signal asked for the figures so far.
-    is_asked: bool,
 }
 
-impl<K: Kernel, L: Lane<K>> Load<K, L> {
-    /// A client that has not begun to connect.
+impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
+    /// A client that has not begun to connect. `watch` is told how its runs go.
     ///
     /// # Errors
     /// There is no memory for the histograms.
-    pub fn new(kernel: K, plan: Plan) -> io::Result<Self> {
+    pub fn new(kernel: K, plan: LoadPlan, watch: W) -> io::Result<Self> {
         let now = kernel.now();
-        let timeouts = if L::LOSES_NOTHING {
-            [Some(plan.timeout), None]
+        let (opening, reply) = if C::RELIABLE {
+            (plan.timeout, None)
         } else {
-            [Some(PROBE_TIMEOUT), Some(plan.timeout)]
+            (candidates::PATIENCE, Some(plan.timeout))
         };
+        let timeouts = [Some(opening), reply, Some(RETRY_AFTER)];
         Ok(Self {
             kernel,
-            lanes: Vec::with_capacity(plan.lanes),
+            watch,
+            lanes: Vec::with_capacity(plan.connections),
+            candidates: Candidates::new(plan.addresses.clone()),
             live: 0,
             opening: 0,
-            address: 0,
-            is_settled: plan.addresses.len() == 1,
-            called: Vec::with_capacity(plan.lanes),
+            opened: None,
+            run: Run {
+                rate_per_s: None,
+                warmup: Duration::ZERO,
+                duration: Duration::ZERO,
+                catch_up: false,
+            },
+            phase: Phase::Idle,
             next_due: 0,
             calls_until: 0,
-            bench: Bench::new(plan.script.clone())?,
+            called: Vec::with_capacity(plan.connections),
+            shared: Shared::new(plan.script.clone())?,
             deadlines: Deadlines::new(now, timeouts),
             run_queue: RunQueue::new(usize::MAX),
             epoch: now,
             now,
-            wake_at: None,
+            tick_at: None,
             stops: 0,
-            is_asked: false,
             plan,
         })
     }
 
-    /// Opens all lanes, at the first of the addresses that answers. One that fails is not tried
-    /// again.
+    /// One run, over the connections that are there; the first opens them.
     ///
     /// # Errors
     /// The kernel can no longer wait for events.
-    pub fn open(&mut self) -> io::Result<Opened> {
-        let began = self.now;
-        loop {
-            self.open_more();
-            if self.opening == 0 {
-                break;
-            }
-            self.turn()?;
-            if self.stops > 0 {
-                break;
-            }
-        }
-        Ok(Opened {
-            ready: self.live - self.opening,
-            took: self.kernel.now().saturating_duration_since(began),
-            peer: self.plan.addresses.get(self.address).copied(),
-        })
+    pub fn measure(&mut self, run: Run) -> io::Result<Stats> {
+        self.start(run);
+        self.run()?;
+        Ok(std::mem::replace(&mut self.shared.stats, Stats::new()?))
     }
 
-    /// One run over all lanes that are there. `watch` is told how it goes.
-    ///
-    /// # Errors
-    /// The kernel can no longer wait for events.
-    pub fn run(&mut self, run: Run, watch: &mut impl Watch) -> io::Result<Figures> {
-        let begins = self.begin(run);
-        let ends = begins + nanos(run.duration);
-        let mut is_counting = false;
-        while self.stops == 0 && self.live > 0 && self.now_ns() < ends {
-            let now = self.now_ns();
-            if !is_counting && now >= begins {
-                is_counting = true;
-                watch.begin();
-            }
-            if std::mem::take(&mut self.is_asked) {
-                watch.tell_so_far(&self.bench.figures, now, begins);
-            }
-            let next = if is_counting { ends } else { begins };
-            let tick = watch.tick(&self.bench.figures, now, (begins, ends));
-            self.wake_at = Some(tick.map_or(next, |tick| tick.min(next)));
-            self.turn()?;
+    /// Has the next turns be those of a run.
+    pub fn start(&mut self, run: Run) {
+        self.now = self.kernel.now();
+        self.run = run;
+        if self.opened.is_some() {
+            self.begin();
+        } else {
+            self.phase = Phase::Connecting;
+            self.open_more();
         }
-        watch.end();
-        self.finish(run)
+    }
+
+    /// What the run has measured so far.
+    pub fn stats(&self) -> &Stats {
+        &self.shared.stats
+    }
+
+    /// How the connections came to be, once a run has begun.
+    pub fn opened(&self) -> Opened {
+        self.opened.unwrap_or_default()
+    }
+
+    /// How long a reply may take.
+    pub fn timeout(&self) -> Duration {
+        self.plan.timeout
     }
 
     /// A signal has asked to stop.
@@ -203,85 +231,165 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
         self.stops > 0
     }
 
-    /// How many lanes are still there.
-    pub fn live(&self) -> usize {
-        self.live
+    /// What watches the runs.
+    pub fn watch(&mut self) -> &mut W {
+        &mut self.watch
     }
 
-    /// Sets everybody to work, and says when it begins to count.
-    fn begin(&mut self, run: Run) -> Nanos {
-        self.now = self.kernel.now();
+    /// Goes on to the phase that it is time for; says so when the last is over.
+    fn advance(&mut self) -> Option<()> {
+        let now = self.now_ns();
+        let (begins, ends) = self.shared.stats.window();
+        let is_stopped = self.stops > 0;
+        match self.phase {
+            Phase::Connecting => {
+                self.open_more();
+                if self.opening == 0 || is_stopped {
+                    self.note_opened();
+                    if self.live == self.opening {
+                        self.end(Ended::NoConnection);
+                        return Some(());
+                    }
+                    self.begin();
+                }
+            }
+            Phase::WarmUp if now >= begins || is_stopped => self.open_window(),
+            Phase::Window if now >= ends || is_stopped => self.close_window(),
+            Phase::CatchingUp(until) => {
+                let is_owed = self.shared.waiting > 0 || self.shared.behind > 0;
+                if !is_owed || now >= until || self.stops > 1 {
+                    self.hear_everybody_out();
+                    self.give_up_the_rest();
+                    let ended = if is_stopped {
+                        Ended::Interrupted
+                    } else {
+                        Ended::Complete
+                    };
+                    self.end(ended);
+                    return Some(());
+                }
+            }
+            Phase::Idle | Phase::WarmUp | Phase::Window => {}
+        }
+        None
+    }
+
+    fn note_opened(&mut self) {
+        let took = self.kernel.now().saturating_duration_since(self.epoch);
+        let ready = self.live - self.opening;
+        self.opened = Some(Opened {
+            ready,
+            took,
+            peer: (ready > 0).then(|| self.candidates.current()),
+        });
+    }
+
+    /// Sets everybody to work.
+    fn begin(&mut self) {
         let starts = self.now_ns();
-        let begins = starts + nanos(run.warmup);
-        let ends = begins + nanos(run.duration);
-        self.bench
-            .figures
-            .open_window((begins, ends), run.rate_per_s.is_some());
+        let begins = starts + nanos(self.run.warmup);
+        let ends = begins + nanos(self.run.duration);
+        let is_open_loop = self.run.rate_per_s.is_some();
+        self.shared.stats.open_window((begins, ends), is_open_loop);
         self.called.clear();
-        for (key, lane) in self.lanes.iter_mut().enumerate() {
-            if let Some(lane) = lane {
-                *lane.quota() = Quota::new(self.called.len());
+        for (key, lane) in self.lanes.iter().enumerate() {
+            let is_reopened = self.deadlines.list_of(key) == Some(REOPENING);
+            if lane.conn.is_some() || is_reopened {
                 self.called.push(key);
-                self.run_queue.push(key);
+            }
+        }
+        self.phase = Phase::WarmUp;
+        self.begin_timetable(starts, begins);
+        if starts == begins {
+            self.open_window();
+        }
+    }
+
+    /// From now on it counts: with a timetable of its own, so that what the warm-up could not send
+    /// is not in its way.
+    fn open_window(&mut self) {
+        let (begins, ends) = self.shared.stats.window();
+        self.phase = Phase::Window;
+        self.begin_timetable(begins, ends);
+        self.watch.open_window();
+    }
+
+    fn begin_timetable(&mut self, starts: Nanos, until: Nanos) {
+        for (place, key) in self.called.iter().enumerate() {
+            if let Some(lane) = self.lanes.get_mut(*key) {
+                lane.quota = Quota::new(place);
+                self.run_queue.push(*key);
             }
         }
         self.next_due = 0;
-        self.calls_until = ends;
-        self.bench.behind = 0;
-        self.bench.sending = match run.rate_per_s {
-            None => Sending::ClosedLoop,
+        self.calls_until = until;
+        self.shared.behind = 0;
+        self.shared.mode = match self.run.rate_per_s {
+            None => Mode::ClosedLoop,
             Some(rate_per_s) => {
-                Sending::OpenLoop(Schedule::new(starts, rate_per_s, self.called.len()))
+                Mode::OpenLoop(Schedule::new(starts, rate_per_s, self.called.len()))
             }
         };
-        begins
     }
 
-    /// Waits for the replies that are still owed, and hands out what was measured.
-    fn finish(&mut self, run: Run) -> io::Result<Figures> {
-        let ended = self.now_ns();
-        if let Sending::OpenLoop(schedule) = self.bench.sending {
-            let until = ended.min(self.calls_until);
-            self.bench
-                .figures
-                .never_called(&schedule, self.next_due, until);
-        }
-        self.bench.figures.close_window(ended);
+    /// What is due by now has been handed out but for what one turn cannot; it stays unsent.
+    fn close_window(&mut self) {
+        let (_, ends) = self.shared.stats.window();
+        let ended = self.now_ns().min(ends);
+        let due = match self.shared.mode {
+            Mode::OpenLoop(schedule) => Some(schedule.before(ended)),
+            Mode::ClosedLoop | Mode::Quiet => None,
+        };
+        self.shared.stats.close_window(ended, due);
+        self.watch.close_window();
         self.calls_until = 0;
-        if run.rate_per_s.is_none() || !run.catch_up || self.stops > 0 {
-            self.bench.sending = Sending::Not;
-            self.bench.behind = 0;
+        if self.run.rate_per_s.is_none() || !self.run.catch_up || self.stops > 0 {
+            self.shared.mode = Mode::Quiet;
+            self.shared.behind = 0;
         }
-        let until = ended + nanos(self.plan.timeout);
-        while self.bench.waiting > 0 || self.bench.behind > 0 {
-            if self.now_ns() >= until || self.stops > 1 || self.live == 0 {
-                break;
-            }
-            self.wake_at = Some(until);
-            self.turn()?;
+        self.phase = Phase::CatchingUp(self.now_ns() + nanos(self.plan.timeout));
+    }
+
+    /// Whatever events have told: what came by now is looked for before it is called lost.
+    fn hear_everybody_out(&mut self) {
+        for key in 0..self.lanes.len() {
+            self.hear_out(key);
         }
-        self.bench.sending = Sending::Not;
-        self.give_up_the_rest();
-        Ok(std::mem::replace(&mut self.bench.figures, Figures::new()?))
     }
 
     fn give_up_the_rest(&mut self) {
+        self.shared.mode = Mode::Quiet;
+        self.shared.behind = 0;
+        // Whoever breaks the wait off does not know whether they were lost.
+        let is_broken_off = self.stops > 1;
         for key in 0..self.lanes.len() {
-            let Some(Some(lane)) = self.lanes.get_mut(key) else {
-                continue;
-            };
-            let given_up = lane.give_up(Nanos::MAX);
-            self.bench.waiting -= given_up;
-            // Whoever breaks the wait off does not know whether they were lost.
-            if self.stops > 1 {
-                self.bench.figures.abandoned += given_up as u64;
-            } else {
-                self.bench.figures.lost += given_up as u64;
-            }
-            if lane.state() == State::Closed {
-                self.close(key);
-            }
+            self.give_up(key, Nanos::MAX, is_broken_off);
         }
+    }
+
+    /// A lane's requests that were sent before a time wait no longer.
+    fn give_up(&mut self, key: usize, before: Nanos, is_broken_off: bool) {
+        let Shared { stats, waiting, .. } = &mut self.shared;
+        let Some(conn) = self.lanes.get_mut(key).and_then(|it| it.conn.as_mut()) else {
+            return;
+        };
+        conn.give_up(before, |stamp| {
+            *waiting -= 1;
+            if is_broken_off {
+                stats.abandoned(stamp);
+            } else {
+                stats.lost(stamp);
+            }
+        });
+        if conn.state() == State::Closed {
+            self.lose(key);
+        }
+    }
+
+    fn end(&mut self, ended: Ended) {
+        self.phase = Phase::Idle;
+        self.watch.end();
+        self.shared.stats.ended = ended;
     }
 
     fn now_ns(&self) -> Nanos {
@@ -292,4 +400,17 @@ impl<K: Kernel, L: Lane<K>> Load<K, L> {
 /// A duration, as far as it fits: 584 years.
 fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// An error for people: with what to do, where the kernel's words do not say so.
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            "no local port is left for another connection there: use fewer connections, or wait until the \
+             old ones are out of TIME-WAIT (a minute)"
+                .into()
+        }
+        io::ErrorKind::ConnectionRefused => "refused: nobody listens there".into(),
+        _ => error.to_string(),
+    }
 }

@@ -1,26 +1,34 @@
-//! `pingpong load` from the resolved target to the report: what is done once, and the runs in
+//! `pingpong load` from the command line to the exit status: what is done once, and the runs in
 //! between.
 
-use std::fs::File;
+use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, Stderr, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use super::figures::{Cost, Figures};
-use super::flow::FlowLane;
-use super::lane::Lane;
-use super::report::{Found, Report, time};
-use super::search::{Promise, RATE_MAX_PER_S, Search};
-use super::stream::StreamLane;
+use super::conn::Conn;
+use super::datagrams::DatagramConn;
+use super::report::{Found, Report, quantile};
+use super::search::{Goal, RATE_MAX_PER_S, Search};
+use super::stats::{Cost, Stats};
+use super::stream::StreamConn;
 use super::watch::Terminal;
-use super::{Load, Opened, Plan, Run, hgrm};
+use super::{Load, LoadPlan, Run, hgrm};
 use crate::cli::load::LoadOptions;
 use crate::client::output::Output;
 use crate::client::target::Family;
 use crate::limits;
-use crate::outlet::Outlet;
+use crate::outlet::{self, Outlet};
 use crate::reactor::kernel::Kernel;
 use crate::reactor::os::Os;
+use crate::transport::Transport;
+
+/// Every reply was right.
+const ALL_RIGHT: u8 = 0;
+/// One was not, or there was none, or it could not be told.
+const WRONG: u8 = 1;
 
 /// Descriptors that a run opens beside its connections: the poll, two for the signals, the timer,
 /// the scheduler's figures, the file of `--hdr`.
@@ -36,11 +44,97 @@ const WARMUPS_PER_STEP: u32 = 5;
 const LOWERED_MAX: u32 = 4;
 const LOWER_TO_PERCENT: u64 = 90;
 
-/// Does all of it.
-///
-/// # Errors
-/// It could not begin or go on, in words for people.
-pub fn run(options: &LoadOptions) -> Result<Report, String> {
+/// Does all of it, and returns the exit status.
+pub fn run(options: &LoadOptions) -> u8 {
+    match try_run(options) {
+        Ok(true) => ALL_RIGHT,
+        Ok(false) => WRONG,
+        Err(failure) => {
+            outlet::complain(&failure);
+            WRONG
+        }
+    }
+}
+
+/// Says whether every reply was right.
+fn try_run(options: &LoadOptions) -> Result<bool, String> {
+    // Before the run: nobody waits for a report that has no place to go.
+    let hdr = options.hdr.as_deref().map(Replacement::of).transpose()?;
+    let report = measure(options)?;
+    if let Some(error) = &report.stats.first_error {
+        outlet::complain(error);
+    }
+    let text = if options.json {
+        report.json() + "\n"
+    } else {
+        report.to_string()
+    };
+    let printed = outlet::print(&text);
+    // Only now: a disk that is full by then loses no report.
+    if let Some(hdr) = hdr {
+        hdr.write(&hgrm::percentile_distribution(
+            report.stats.latency.histogram(),
+        ))?;
+    }
+    printed.map_err(|error| format!("cannot write the output: {error}"))?;
+    Ok(report.is_all_right())
+}
+
+/// What takes a file's place once it is whole. What is no file (a pipe, a terminal) is written to.
+struct Replacement<'a> {
+    path: &'a Path,
+    /// Where it grows until then.
+    part: PathBuf,
+    file: File,
+}
+
+impl<'a> Replacement<'a> {
+    fn of(path: &'a Path) -> Result<Self, String> {
+        let is_other = fs::metadata(path).is_ok_and(|it| !it.is_file());
+        let part = if is_other {
+            path.to_owned()
+        } else {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(format!(".{}.part", std::process::id()));
+            path.with_file_name(name)
+        };
+        let file = File::options()
+            .write(true)
+            .create(!is_other)
+            .truncate(!is_other)
+            .open(&part)
+            .map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { path, part, file })
+    }
+
+    fn write(mut self, text: &str) -> Result<(), String> {
+        self.file
+            .write_all(text.as_bytes())
+            .and_then(|()| {
+                if self.part == self.path {
+                    Ok(())
+                } else {
+                    fs::rename(&self.part, self.path)
+                }
+            })
+            .map_err(|error| cannot_write(self.path, &error))
+    }
+}
+
+impl Drop for Replacement<'_> {
+    fn drop(&mut self) {
+        // It is there only where something went wrong.
+        if self.part != self.path {
+            let _ = fs::remove_file(&self.part);
+        }
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
+}
+
+fn measure(options: &LoadOptions) -> Result<Report, String> {
     let addresses = options
         .target
         .resolve(Family::Any)
@@ -52,26 +146,19 @@ pub fn run(options: &LoadOptions) -> Result<Report, String> {
             options.connections
         ));
     }
-    let cannot_write = |path: &Path, error| format!("cannot write {}: {error}", path.display());
-    let hdr = options.hdr.as_deref().map(|path| {
-        let file = File::create(path).map_err(|error| cannot_write(path, error))?;
-        Ok::<_, String>((file, path))
-    });
-    let hdr = hdr.transpose()?;
-    let measured = if options.udp {
-        measure::<FlowLane<<Os as Kernel>::Datagrams>>(options, addresses)
-    } else {
-        measure::<StreamLane<<Os as Kernel>::Stream>>(options, addresses)
+    let report = match options.transport() {
+        Transport::Tcp => measure_over::<StreamConn<<Os as Kernel>::Stream>>(options, addresses),
+        Transport::Udp => {
+            measure_over::<DatagramConn<<Os as Kernel>::Datagrams>>(options, addresses)
+        }
     };
-    let report = measured.map_err(|error| format!("cannot go on: {error}"))?;
-    if let Some((mut file, path)) = hdr {
-        file.write_all(hgrm::percentile_distribution(&report.figures.latency).as_bytes())
-            .map_err(|error| cannot_write(path, error))?;
-    }
-    Ok(report)
+    report.map_err(|error| format!("cannot go on: {error}"))
 }
 
-fn measure<L: Lane<Os>>(options: &LoadOptions, addresses: Vec<SocketAddr>) -> io::Result<Report> {
+fn measure_over<C: Conn<Os>>(
+    options: &LoadOptions,
+    addresses: Vec<SocketAddr>,
+) -> io::Result<Report> {
     let rate_max_per_s = match options.find_max {
         Some(_) => Some(RATE_MAX_PER_S),
         None => options.rate_per_s,
@@ -81,164 +168,223 @@ fn measure<L: Lane<Os>>(options: &LoadOptions, addresses: Vec<SocketAddr>) -> io
         Some(_) => kernel.with_fine_timer()?,
         None => kernel,
     };
-    let plan = Plan {
+    let plan = LoadPlan {
         script: options.script.clone(),
         addresses,
-        lanes: options.connections,
+        connections: options.connections,
         pipeline: options.pipeline,
         skip_lines: options.skip_lines,
         timeout: options.timeout(),
         rate_max_per_s,
     };
-    let mut load = Load::<Os, L>::new(kernel, plan)?;
-    let opened = load.open()?;
+    let started = SystemTime::now();
+    let mut load = Load::<Os, C, Terminal>::new(kernel, plan, Terminal::new())?;
     let run = Run {
         rate_per_s: options.rate_per_s,
         warmup: options.warmup,
         duration: options.duration,
         catch_up: true,
     };
-    let (run, (figures, cost), found) = match options.find_max {
-        None => (run, one_run(&mut load, run, "load")?, None),
-        Some(promise) => find_max(&mut load, promise, run)?,
+    let measured = match options.find_max {
+        None => one_run(&mut load, run, "load")?,
+        Some(goal) => find_max(&mut load, goal, run)?,
     };
-    let is_interrupted = load.is_stopped();
-    Ok(report(
-        options,
-        opened,
-        run,
-        figures,
-        cost,
-        is_interrupted,
-        found,
-    ))
+    Ok(report(options, load.opened(), measured, started))
 }
 
 fn report(
     options: &LoadOptions,
-    opened: Opened,
-    run: Run,
-    figures: Figures,
-    cost: Cost,
-    is_interrupted: bool,
-    found: Option<Found>,
+    opened: super::Opened,
+    measured: Measured,
+    started: SystemTime,
 ) -> Report {
+    let Measured {
+        run,
+        stats,
+        cost,
+        found,
+    } = measured;
+    let command: Vec<_> = std::env::args_os()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
     Report {
         target: options.target.to_string(),
-        transport: if options.udp { "udp" } else { "tcp" },
+        transport: options.transport(),
         connections: options.connections,
         opened,
         pipeline: options.pipeline,
         request_bytes: options.script.request_bytes(),
         reply_bytes: options.script.reply_bytes(),
+        timeout: options.timeout(),
+        started,
+        command: command.join(" "),
         run,
-        figures,
+        stats,
         cost,
-        is_interrupted,
         found,
     }
 }
 
-fn one_run<L: Lane<Os>>(
-    load: &mut Load<Os, L>,
+/// What was run, and what came of it.
+struct Measured {
+    run: Run,
+    stats: Stats,
+    cost: Cost,
+    found: Option<Found>,
+}
+
+fn one_run<C: Conn<Os>>(
+    load: &mut Load<Os, C, Terminal>,
     run: Run,
     name: &str,
-) -> io::Result<(Figures, Cost)> {
-    let mut terminal = Terminal::new(name);
-    let figures = load.run(run, &mut terminal)?;
-    Ok((figures, terminal.cost()))
+) -> io::Result<Measured> {
+    load.watch().name(name);
+    let stats = load.measure(run)?;
+    Ok(Measured {
+        run,
+        stats,
+        cost: load.watch().cost(),
+        found: None,
+    })
 }
 
 /// Short runs until the rate is known, then whole ones to see whether it lasts.
-fn find_max<L: Lane<Os>>(
-    load: &mut Load<Os, L>,
-    promise: Promise,
+fn find_max<C: Conn<Os>>(
+    load: &mut Load<Os, C, Terminal>,
+    goal: Goal,
     run: Run,
-) -> io::Result<(Run, (Figures, Cost), Option<Found>)> {
+) -> io::Result<Measured> {
     let step = run.duration / STEPS_PER_RUN;
-    let short = Run {
-        warmup: step / WARMUPS_PER_STEP,
+    let mut short = Run {
+        // The first step warms up for all.
+        warmup: run.warmup.max(step / WARMUPS_PER_STEP),
         duration: step,
         catch_up: false,
         ..run
     };
     let mut trials = Trials {
         load,
-        promise,
-        errors: Figures::new()?,
+        goal,
+        errors: Stats::new()?,
         told: Output::new(Outlet::new(io::stderr())),
     };
     let mut search = Search::default();
-    while let Some(rate_per_s) = search.next().filter(|_| trials.may_go_on()) {
+    while let Some(rate_per_s) = search.next() {
         // Once can be anybody's fault.
-        let is_kept = trials.run(short, rate_per_s)?.2
-            || (trials.may_go_on() && trials.run(short, rate_per_s)?.2);
+        let (mut last, mut is_kept) = trials.run(short, rate_per_s)?;
+        short.warmup = step / WARMUPS_PER_STEP;
+        if !is_kept && !trials.load.is_stopped() {
+            (last, is_kept) = trials.run(short, rate_per_s)?;
+        }
+        if trials.load.is_stopped() || trials.load.opened().ready == 0 {
+            return Ok(trials.found(last, Some(search.highest_per_s()), false));
+        }
         search.tell(rate_per_s, is_kept);
     }
-    let mut rate_per_s = search.highest_per_s().max(1);
-    let mut lowered = 0;
-    loop {
-        let (mut figures, cost, is_kept) = trials.run(run, rate_per_s)?;
-        let is_hopeless = search.highest_per_s() == 0 || !trials.may_go_on();
-        if is_kept || is_hopeless || lowered == LOWERED_MAX {
-            figures.take_over_errors(&trials.errors, L::LOSES_NOTHING);
-            let found = Found {
-                promise: promise.to_string(),
-                rate_per_s: is_kept.then_some(rate_per_s),
-            };
-            let run = Run {
-                rate_per_s: Some(rate_per_s),
-                ..run
-            };
-            return Ok((run, (figures, cost), Some(found)));
-        }
-        // What went wrong in it is not forgotten with it.
-        trials.errors.take_over_errors(&figures, L::LOSES_NOTHING);
-        lowered += 1;
-        rate_per_s = (rate_per_s * LOWER_TO_PERCENT / 100).max(1);
-    }
+    trials.confirm(run, search.highest_per_s())
 }
 
 /// Runs at one rate after the other, over the same connections.
-struct Trials<'a, L> {
-    load: &'a mut Load<Os, L>,
-    promise: Promise,
+struct Trials<'a, C> {
+    load: &'a mut Load<Os, C, Terminal>,
+    goal: Goal,
     /// What went wrong in any of them: a connection that is gone is not seen by the next.
-    errors: Figures,
+    errors: Stats,
     /// Where each is told; nobody is waited for.
     told: Output<Outlet<Stderr>>,
 }
 
-impl<L: Lane<Os>> Trials<'_, L> {
-    /// One run, and whether it kept the promise.
-    fn run(&mut self, run: Run, rate_per_s: u64) -> io::Result<(Figures, Cost, bool)> {
+impl<C: Conn<Os>> Trials<'_, C> {
+    /// One run, and whether it kept the goal. One that was broken off says nothing.
+    fn run(&mut self, run: Run, rate_per_s: u64) -> io::Result<(Measured, bool)> {
         let run = Run {
             rate_per_s: Some(rate_per_s),
             ..run
         };
-        let (figures, cost) = one_run(self.load, run, &format!("{rate_per_s} requests/s"))?;
-        let is_kept = self.promise.is_kept_by(&figures);
-        self.told
-            .push(&step(rate_per_s, self.promise, is_kept, &figures));
-        self.told.flush();
-        if !run.catch_up {
-            self.errors.take_over_errors(&figures, L::LOSES_NOTHING);
+        let measured = one_run(self.load, run, &format!("{rate_per_s} requests/s"))?;
+        let is_kept = !self.load.is_stopped() && self.goal.is_kept_by(&measured.stats);
+        if !self.load.is_stopped() {
+            let step = Step {
+                rate_per_s,
+                goal: self.goal,
+                is_kept,
+                stats: &measured.stats,
+                timeout: self.load.timeout(),
+            };
+            self.told.push(&step.to_string());
+            self.told.flush();
         }
-        Ok((figures, cost, is_kept))
+        if !run.catch_up {
+            self.errors.take_over_errors(&measured.stats, C::RELIABLE);
+        }
+        Ok((measured, is_kept))
     }
 
-    fn may_go_on(&self) -> bool {
-        !self.load.is_stopped() && self.load.live() > 0
+    /// Whole runs, at lower rates as long as none lasts.
+    fn confirm(&mut self, run: Run, mut rate_per_s: u64) -> io::Result<Measured> {
+        let is_hopeless = rate_per_s == 0;
+        rate_per_s = rate_per_s.max(1);
+        let mut lowered = 0;
+        loop {
+            let (measured, is_kept) = self.run(run, rate_per_s)?;
+            if self.load.is_stopped() {
+                return Ok(self.found(measured, Some(rate_per_s), false));
+            }
+            if is_kept || is_hopeless || lowered == LOWERED_MAX {
+                let rate_per_s = is_kept.then_some(rate_per_s);
+                return Ok(self.found(measured, rate_per_s, is_kept));
+            }
+            // What went wrong in it is not forgotten with it.
+            self.errors.take_over_errors(&measured.stats, C::RELIABLE);
+            lowered += 1;
+            rate_per_s = (rate_per_s * LOWER_TO_PERCENT / 100).max(1);
+        }
+    }
+
+    fn found(
+        &self,
+        mut measured: Measured,
+        rate_per_s: Option<u64>,
+        is_confirmed: bool,
+    ) -> Measured {
+        measured.stats.take_over_errors(&self.errors, C::RELIABLE);
+        measured.found = Some(Found {
+            goal: self.goal.to_string(),
+            rate_per_s: rate_per_s.filter(|it| *it > 0),
+            is_confirmed,
+        });
+        measured
     }
 }
 
 /// A line for a step.
-fn step(rate_per_s: u64, promise: Promise, is_kept: bool, figures: &Figures) -> String {
-    let latency = time(figures.latency.value_at_percentile(promise.percentile));
-    let replies_per_s = figures.per_second(figures.replies_in_time);
-    let verdict = if is_kept { "kept" } else { "broken" };
-    format!(
-        "{rate_per_s:>10} requests/s: {replies_per_s:.0} replies/s, p{} {latency}: {verdict}\n",
-        promise.percentile
-    )
+struct Step<'a> {
+    rate_per_s: u64,
+    goal: Goal,
+    is_kept: bool,
+    stats: &'a Stats,
+    timeout: Duration,
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rate_per_s,
+            goal,
+            is_kept,
+            stats,
+            timeout,
+        } = self;
+        let latency = stats
+            .latency
+            .percentile(goal.hundredths(), stats.unanswered());
+        let latency = quantile(latency, *timeout);
+        let replies_per_s = stats.per_second(stats.came_in_window);
+        let verdict = if *is_kept { "kept" } else { "missed" };
+        writeln!(
+            f,
+            "{rate_per_s:>10} requests/s: {replies_per_s:.0} replies/s, p{} {latency}: {verdict}",
+            goal.percentile
+        )
+    }
 }

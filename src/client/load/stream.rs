@@ -1,4 +1,4 @@
-//! A TCP lane: requests in one write, replies in one read, and no buffer of its own.
+//! A TCP connection: requests in one write, replies in one read, and no buffer of its own.
 
 use std::collections::VecDeque;
 use std::io;
@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 
 use memchr::memchr;
 
-use super::figures::LaneEnd;
-use super::lane::{Bench, Lane, Opening, Quota, WINDOW_BYTES, Work};
-use super::ledger::Stamp;
+use super::conn::{Conn, Opening, Quota, Shared, WINDOW_BYTES, Work};
+use super::in_words;
+use super::report::plural;
 use super::schedule::Nanos;
+use super::stats::{ConnEnd, Stamp};
 use crate::client::script::Number;
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Kernel, Readiness, Stream};
@@ -36,16 +37,17 @@ impl Place {
 
 /// A connection.
 #[derive(Debug)]
-pub struct StreamLane<S> {
+pub struct StreamConn<S> {
     stream: Latched<S>,
     state: State,
     number: usize,
     peer: SocketAddr,
-    quota: Quota,
     waiting_max: usize,
     /// How many lines of greeting are still to come.
     skip_lines: u32,
     was_ready: bool,
+    /// A right reply has come, and no wrong one.
+    is_answered: bool,
     /// How many requests have begun to leave, since it was connected.
     begun: u64,
     /// The byte that is written next.
@@ -56,8 +58,8 @@ pub struct StreamLane<S> {
     stamps: VecDeque<Stamp>,
 }
 
-impl<K: Kernel> Lane<K> for StreamLane<K::Stream> {
-    const LOSES_NOTHING: bool = true;
+impl<K: Kernel> Conn<K> for StreamConn<K::Stream> {
+    const RELIABLE: bool = true;
 
     fn open(kernel: &mut K, opening: Opening) -> io::Result<Self> {
         let mut stream = kernel.connect(opening.peer)?;
@@ -67,10 +69,10 @@ impl<K: Kernel> Lane<K> for StreamLane<K::Stream> {
             state: State::Connecting,
             number: opening.number,
             peer: opening.peer,
-            quota: Quota::default(),
             waiting_max: opening.waiting_max,
             skip_lines: opening.skip_lines,
             was_ready: false,
+            is_answered: false,
             begun: 0,
             outgoing: Place::default(),
             awaited: Place::default(),
@@ -86,10 +88,6 @@ impl<K: Kernel> Lane<K> for StreamLane<K::Stream> {
         self.state
     }
 
-    fn is_ready(&self) -> bool {
-        self.state == State::Open && self.skip_lines == 0
-    }
-
     fn was_ready(&self) -> bool {
         self.was_ready
     }
@@ -98,20 +96,20 @@ impl<K: Kernel> Lane<K> for StreamLane<K::Stream> {
         self.stamps.len()
     }
 
-    fn quota(&mut self) -> &mut Quota {
-        &mut self.quota
+    fn was_answered(&self) -> bool {
+        self.is_answered
     }
 
-    fn work(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> Work {
+    fn work(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) -> Work {
         if self.state == State::Connecting {
-            self.connect(bench);
+            self.connect(shared);
         }
         if self.state == State::Open {
-            self.receive(bench, clock);
+            self.receive(shared, clock);
         }
         if self.is_open_to_requests() {
             self.was_ready = true;
-            self.send(bench, clock);
+            self.send(shared, quota, clock);
         }
         Work {
             more: self.state == State::Open && self.stream.is_readable(),
@@ -119,43 +117,40 @@ impl<K: Kernel> Lane<K> for StreamLane<K::Stream> {
         }
     }
 
-    fn opening_expired(&mut self, bench: &mut Bench) {
+    fn opening_expired(&mut self, shared: &mut Shared) {
         let missing = match self.state {
             State::Connecting => "no connection in time",
             _ => "no greeting in time",
         };
         let peer = self.peer;
-        bench.lane_ended(LaneEnd::NotConnected, || format!("{peer}: {missing}"));
+        shared
+            .stats
+            .conn_ended(ConnEnd::NotConnected, || format!("{peer}: {missing}"));
         self.step(Event::Expired);
     }
 
     /// Replies come in order: without the first there is none behind it.
-    fn give_up(&mut self, before: Nanos) -> usize {
-        match self.stamps.front() {
-            Some(oldest) if oldest.sent < before => {
-                self.step(Event::Expired);
-                let given_up = self.stamps.len();
-                self.stamps.clear();
-                given_up
-            }
-            _ => 0,
+    fn give_up(&mut self, before: Nanos, tell: impl FnMut(Stamp)) {
+        if self.stamps.front().is_some_and(|it| it.sent < before) {
+            self.step(Event::Expired);
+            self.stamps.drain(..).for_each(tell);
         }
     }
 }
 
-impl<S: Stream> StreamLane<S> {
+impl<S: Stream> StreamConn<S> {
     fn is_open_to_requests(&self) -> bool {
         self.state == State::Open && self.skip_lines == 0
     }
 
-    fn connect(&mut self, bench: &mut Bench) {
+    fn connect(&mut self, shared: &mut Shared) {
         match self.stream.try_write(Stream::connected) {
             Attempt::Done(()) => self.step(Event::Connected),
             Attempt::Blocked => {}
             Attempt::Failed(error) => {
                 let peer = self.peer;
-                bench.lane_ended(LaneEnd::NotConnected, || {
-                    format!("{peer}: cannot connect: {error}")
+                shared.stats.conn_ended(ConnEnd::NotConnected, || {
+                    format!("{peer}: cannot connect: {}", in_words(&error))
                 });
                 self.step(Event::Failed);
             }
@@ -163,22 +158,22 @@ impl<S: Stream> StreamLane<S> {
     }
 
     /// Reads once, and holds what came against what was to come.
-    fn receive(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) {
+    fn receive(&mut self, shared: &mut Shared, clock: &impl Fn() -> Nanos) {
         if !self.stream.is_readable() {
             return;
         }
-        match self.stream.read(&mut bench.window) {
+        match self.stream.read(&mut shared.window) {
             Attempt::Done(0) => {
-                self.ended(bench, "closed by the peer");
+                self.ended(shared, "closed by the peer");
                 self.step(Event::PeerClosed);
                 self.step(Event::Flushed);
             }
             Attempt::Done(len) => {
-                let skipped_len = self.skip_greeting(bench.window.get(..len).unwrap_or_default());
-                self.check(bench, skipped_len, len, clock());
+                let skipped_len = self.skip_greeting(shared.window.get(..len).unwrap_or_default());
+                self.check(shared, skipped_len, len, clock());
             }
             Attempt::Blocked => {}
-            Attempt::Failed(error) => self.fail(bench, &error),
+            Attempt::Failed(error) => self.fail(shared, &error),
         }
     }
 
@@ -195,14 +190,14 @@ impl<S: Stream> StreamLane<S> {
         bytes.len() - rest.len()
     }
 
-    fn check(&mut self, bench: &mut Bench, from: usize, to: usize, now: Nanos) {
-        let Bench {
+    fn check(&mut self, shared: &mut Shared, from: usize, to: usize, now: Nanos) {
+        let Shared {
             script,
             window,
-            figures,
+            stats,
             waiting,
             ..
-        } = bench;
+        } = shared;
         let reply_bytes = script.reply_bytes();
         let mut rest = window.get(from..to).unwrap_or_default();
         while !rest.is_empty() {
@@ -211,12 +206,13 @@ impl<S: Stream> StreamLane<S> {
             let len = expected.len().min(rest.len());
             let (Some(stamp), true) = (self.stamps.front(), rest[..len] == expected[..len]) else {
                 let from = to - rest.len();
-                return self.wrong(bench, from, to);
+                return self.wrong(shared, from, to);
             };
             rest = &rest[len..];
             self.awaited.offset += len;
             if self.awaited.offset == reply_bytes {
-                figures.answered(*stamp, now);
+                stats.answered(*stamp, now);
+                self.is_answered = true;
                 *waiting -= 1;
                 self.stamps.pop_front();
                 self.awaited = Place {
@@ -228,87 +224,89 @@ impl<S: Stream> StreamLane<S> {
     }
 
     /// A byte is not what it has to be. What comes behind it cannot be told apart any more.
-    fn wrong(&mut self, bench: &mut Bench, from: usize, to: usize) {
-        let received = bench.window[from..to.min(from + SHOWN_BYTES)].escape_ascii();
+    fn wrong(&mut self, shared: &mut Shared, from: usize, to: usize) {
+        let received = shared.window[from..to.min(from + SHOWN_BYTES)].escape_ascii();
         let peer = self.peer;
-        let words = if self.stamps.pop_front().is_some() {
-            bench.waiting -= 1;
+        self.is_answered = false;
+        let words = if let Some(stamp) = self.stamps.pop_front() {
+            shared.waiting -= 1;
+            shared.stats.lost(stamp);
             let number = Number::new(self.number, self.awaited.message);
-            let expected = &bench.script.reply(number)[self.awaited.offset..];
+            let expected = &shared.script.reply(number)[self.awaited.offset..];
             let expected = expected[..expected.len().min(SHOWN_BYTES)].escape_ascii();
             format!("{peer}: wrong reply: expected \"{expected}\", got \"{received}\"")
         } else {
             format!("{peer}: a reply that nobody asked for: \"{received}\"")
         };
-        bench.lane_ended(LaneEnd::WrongReply, || words);
-        self.lose_the_rest(bench);
+        shared.stats.conn_ended(ConnEnd::WrongReply, || words);
+        self.lose_the_rest(shared);
         self.step(Event::Failed);
     }
 
     /// Sends what the quota allows, in one write where the kernel takes it.
-    fn send(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) {
-        let room = self
-            .quota
-            .room(bench.sending, self.stamps.len(), self.waiting_max);
+    fn send(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) {
+        let room = quota.room(shared.mode, self.stamps.len(), self.waiting_max);
         if room > 0 {
             let now = clock();
             for _ in 0..room {
-                self.stamps.push_back(self.quota.take(bench, now));
+                self.stamps.push_back(quota.take(shared, now));
             }
             self.begun += room as u64;
         }
         while self.outgoing.message < self.begun && self.stream.is_writable() {
-            self.encode(bench);
-            let bytes = bench.outgoing.get(self.outgoing.offset..);
+            self.encode(shared);
+            let bytes = shared.outgoing.get(self.outgoing.offset..);
             match self.stream.write(bytes.unwrap_or_default()) {
-                Attempt::Done(len) => self.outgoing.advance(len, bench.script.request_bytes()),
+                Attempt::Done(len) => self.outgoing.advance(len, shared.script.request_bytes()),
                 Attempt::Blocked => {}
-                Attempt::Failed(error) => return self.fail(bench, &error),
+                Attempt::Failed(error) => return self.fail(shared, &error),
             }
         }
     }
 
     /// Writes out the requests that leave next, the half-sent one from its beginning.
-    fn encode(&self, bench: &mut Bench) {
-        bench.outgoing.clear();
+    fn encode(&self, shared: &mut Shared) {
+        shared.outgoing.clear();
         for message in self.outgoing.message..self.begun {
-            let room = WINDOW_BYTES.saturating_sub(bench.outgoing.len());
-            if !bench.outgoing.is_empty() && room < bench.script.request_bytes() {
+            let room = WINDOW_BYTES.saturating_sub(shared.outgoing.len());
+            if !shared.outgoing.is_empty() && room < shared.script.request_bytes() {
                 break;
             }
             let number = Number::new(self.number, message);
-            bench
+            shared
                 .outgoing
-                .extend_from_slice(bench.script.request(number));
+                .extend_from_slice(shared.script.request(number));
         }
     }
 
-    fn fail(&mut self, bench: &mut Bench, error: &io::Error) {
-        self.ended(bench, &error.to_string());
+    fn fail(&mut self, shared: &mut Shared, error: &io::Error) {
+        self.ended(shared, &error.to_string());
         self.step(Event::Failed);
     }
 
     /// The connection is over, while requests wait or more were to come.
-    fn ended(&mut self, bench: &mut Bench, why: &str) {
+    fn ended(&mut self, shared: &mut Shared, why: &str) {
         let (peer, unanswered) = (self.peer, self.stamps.len());
         let end = if self.was_ready {
-            LaneEnd::ClosedEarly
+            ConnEnd::ClosedEarly
         } else {
-            LaneEnd::NotConnected
+            ConnEnd::NotConnected
         };
-        bench.lane_ended(end, || {
-            format!("{peer}: {why}, {unanswered} requests unanswered")
+        shared.stats.conn_ended(end, || {
+            let unanswered = plural(unanswered as u64, "request");
+            format!("{peer}: {why}, {unanswered} unanswered")
         });
-        self.lose_the_rest(bench);
+        self.lose_the_rest(shared);
     }
 
-    fn lose_the_rest(&mut self, bench: &mut Bench) {
-        bench.figures.lost += self.stamps.len() as u64;
-        bench.waiting -= self.stamps.len();
-        self.stamps.clear();
+    fn lose_the_rest(&mut self, shared: &mut Shared) {
+        shared.waiting -= self.stamps.len();
+        for stamp in self.stamps.drain(..) {
+            shared.stats.lost(stamp);
+        }
     }
 
-    /// The only place in which a lane's state changes.
+    /// The only place in which a connection's state changes.
     fn step(&mut self, event: Event) {
         self.state.step(event, &self.peer);
     }

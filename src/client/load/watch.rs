@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::figures::{Cost, Figures};
-use super::report::time;
+use super::Phase;
+use super::report::{plural, quantile, time};
 use super::schedule::{Nanos, SECOND};
 use super::screen::Screen;
+use super::stats::{Cost, Stats};
 use crate::client::output::Output;
 use crate::outlet::Outlet;
 
@@ -22,25 +23,63 @@ const TICK: Nanos = SECOND / 4;
 /// How often indicatif draws, at most, however often it is told something new.
 const FRAMES_PER_S: u8 = 20;
 
-/// Is told how a run goes.
+/// How a run stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// What it is doing.
+    pub phase: Phase,
+    /// What it has measured.
+    pub stats: &'a Stats,
+    /// The time.
+    pub now: Nanos,
+    /// How many connections are ready, and how many were asked for.
+    pub connections: (usize, usize),
+    /// How many requests wait for their replies.
+    pub waiting: usize,
+}
+
+/// Is told how runs go.
 pub trait Watch {
     /// From now on it counts.
-    fn begin(&mut self);
+    fn open_window(&mut self);
 
-    /// It goes on; `window` is what counts. Returns when to be told again.
-    fn tick(&mut self, figures: &Figures, now: Nanos, window: (Nanos, Nanos)) -> Option<Nanos>;
+    /// From now on it does not.
+    fn close_window(&mut self);
 
-    /// Somebody asks for the figures so far; what counts began at `begins`.
-    fn tell_so_far(&mut self, figures: &Figures, now: Nanos, begins: Nanos);
+    /// It goes on. Returns when to be told again.
+    fn tick(&mut self, progress: &Progress<'_>) -> Option<Nanos>;
+
+    /// Somebody asks for the figures so far.
+    fn tell_so_far(&mut self, progress: &Progress<'_>);
 
     /// It is over.
     fn end(&mut self);
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn open_window(&mut self) {}
+
+    fn close_window(&mut self) {}
+
+    fn tick(&mut self, _: &Progress<'_>) -> Option<Nanos> {
+        None
+    }
+
+    fn tell_so_far(&mut self, _: &Progress<'_>) {}
+
+    fn end(&mut self) {}
 }
 
 /// Shows progress on standard error, if that is a terminal, and takes the time that the process
 /// got.
 #[derive(Debug)]
 pub struct Terminal {
+    name: String,
+    is_shown: bool,
     bar: Option<ProgressBar>,
     /// Where the figures go that somebody asked for.
     told: Output<Outlet<Stderr>>,
@@ -53,20 +92,12 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A run that has a name on the screen. It opens a file, so it is made before the loop.
-    pub fn new(name: &str) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix} [{bar:30}] {msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar())
-                .progress_chars("=> ");
-            let screen =
-                ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), FRAMES_PER_S);
-            ProgressBar::with_draw_target(Some(SECOND), screen)
-                .with_prefix(name.to_owned())
-                .with_style(style)
-        });
+    /// It opens a file, so it is made before the loop.
+    pub fn new() -> Self {
         Self {
-            bar,
+            name: String::new(),
+            is_shown: io::stderr().is_terminal(),
+            bar: None,
             told: Output::new(Outlet::new(io::stderr())),
             next_tick: 0,
             shown: (0, 0),
@@ -76,7 +107,12 @@ impl Terminal {
         }
     }
 
-    /// What the run cost, once it is over.
+    /// The next run has a name on the screen.
+    pub fn name(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+    }
+
+    /// What the last run cost.
     pub fn cost(&self) -> Cost {
         self.cost
     }
@@ -91,53 +127,69 @@ impl Terminal {
         Some(Duration::from_nanos(waited_ns))
     }
 
-    fn show(&mut self, figures: &Figures, now: Nanos, (begins, ends): (Nanos, Nanos)) {
-        let Some(bar) = &self.bar else {
-            return;
-        };
-        let (shown_at, shown_replies) = std::mem::replace(&mut self.shown, (now, figures.replies));
+    fn show(&mut self, progress: &Progress<'_>) {
+        let Progress { stats, now, .. } = *progress;
+        let replies = stats.came_in_window;
+        let (shown_at, shown_replies) = std::mem::replace(&mut self.shown, (now, replies));
         let passed = now.saturating_sub(shown_at).max(1);
-        let replies = figures.replies.saturating_sub(shown_replies);
-        let replies_per_s = u128::from(replies) * u128::from(SECOND) / u128::from(passed);
-        let wrong = figures.wrong + figures.closed_early;
-        let message = if now < begins {
-            "warm-up".into()
-        } else {
-            let left_s = ends.saturating_sub(now).div_ceil(SECOND);
-            format!(
-                "{replies_per_s} replies/s, {wrong} errors, {} lost, {left_s} s left",
-                figures.lost
-            )
-        };
+        let fresh = replies.saturating_sub(shown_replies);
+        let per_s = u128::from(fresh) * u128::from(SECOND) / u128::from(passed);
+        let name = &self.name;
+        let bar = self.bar.get_or_insert_with(|| new_bar(name));
+        let (begins, ends) = stats.window();
         bar.set_length(ends.saturating_sub(begins).max(1));
-        bar.set_position(now.saturating_sub(begins));
-        bar.set_message(message);
+        bar.set_position(now.saturating_sub(begins).min(ends.saturating_sub(begins)));
+        bar.set_message(words(progress, per_s));
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One line, cut to the terminal's width: a longer one would be drawn anew below itself.
+fn new_bar(name: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} [{bar:16}] {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    let screen = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), FRAMES_PER_S);
+    ProgressBar::with_draw_target(Some(SECOND), screen)
+        .with_prefix(name.to_owned())
+        .with_style(style)
+}
+
+fn words(progress: &Progress<'_>, replies_per_s: u128) -> String {
+    let Progress {
+        phase, stats, now, ..
+    } = *progress;
+    let errors = stats.wrong + stats.closed_early + stats.not_connected;
+    match phase {
+        Phase::Idle => String::new(),
+        Phase::Connecting => {
+            let (ready, asked) = progress.connections;
+            format!("connecting: {ready} of {asked}")
+        }
+        Phase::WarmUp => "warm-up".into(),
+        Phase::Window => {
+            let left_s = stats.window().1.saturating_sub(now).div_ceil(SECOND);
+            let lost = stats.lost;
+            format!("{replies_per_s} replies/s, {errors} errors, {lost} lost, {left_s} s left")
+        }
+        Phase::CatchingUp(_) => {
+            let waiting = plural(progress.waiting as u64, "request");
+            format!("waiting for the replies to {waiting}")
+        }
     }
 }
 
 impl Watch for Terminal {
-    fn begin(&mut self) {
+    fn open_window(&mut self) {
         self.began = Some((Instant::now(), cpu_time(), self.waited_for_cpu()));
     }
 
-    fn tick(&mut self, figures: &Figures, now: Nanos, window: (Nanos, Nanos)) -> Option<Nanos> {
-        self.bar.as_ref()?;
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
-            self.show(figures, now, window);
-        }
-        Some(self.next_tick)
-    }
-
-    fn tell_so_far(&mut self, figures: &Figures, now: Nanos, begins: Nanos) {
-        self.told.push(&so_far(figures, now.saturating_sub(begins)));
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.told.flush()),
-            None => self.told.flush(),
-        }
-    }
-
-    fn end(&mut self) {
+    fn close_window(&mut self) {
         if let Some((began, cpu, waited)) = self.began.take() {
             self.cost = Cost {
                 wall: began.elapsed(),
@@ -148,23 +200,48 @@ impl Watch for Terminal {
                     .map(|(now, then)| now.saturating_sub(then)),
             };
         }
+    }
+
+    fn tick(&mut self, progress: &Progress<'_>) -> Option<Nanos> {
+        if !self.is_shown || progress.phase == Phase::Idle {
+            return None;
+        }
+        if progress.now >= self.next_tick {
+            self.next_tick = progress.now + TICK;
+            self.show(progress);
+        }
+        Some(self.next_tick)
+    }
+
+    fn tell_so_far(&mut self, progress: &Progress<'_>) {
+        self.told.push(&so_far(progress));
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.told.flush()),
+            None => self.told.flush(),
+        }
+    }
+
+    fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+        self.shown = (0, 0);
     }
 }
 
 /// The figures so far, in one line.
-fn so_far(figures: &Figures, passed: Nanos) -> String {
-    let Figures { replies, lost, .. } = figures;
-    let errors = figures.wrong + figures.closed_early + figures.not_connected;
-    let latency = |percentile| time(figures.latency.value_at_percentile(percentile));
+fn so_far(progress: &Progress<'_>) -> String {
+    let Progress { stats, now, .. } = *progress;
+    let errors = stats.wrong + stats.closed_early + stats.not_connected;
+    let latency = |percentile| quantile(stats.latency.percentile(percentile, 0), Duration::ZERO);
     format!(
-        "{}: {replies} replies, {errors} errors, {lost} lost, latency p50 {}, p99 {}, max {}\n",
-        time(passed),
-        latency(50.0),
-        latency(99.0),
-        time(figures.latency.max()),
+        "{}: {} replies, {errors} errors, {} lost, latency p50 {}, p99 {}, max {}\n",
+        time(now.saturating_sub(stats.window().0)),
+        stats.replies,
+        stats.lost,
+        latency(5_000),
+        latency(9_900),
+        stats.latency.max().map_or_else(|| "-".into(), time),
     )
 }
 

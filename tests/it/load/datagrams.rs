@@ -22,7 +22,7 @@ fn a_server_that_answers_is_all_right() {
         let ran = load(address, &format!("--udp -c 4 -d 200ms {args}"));
         assert_eq!(ran.code, 0, "{args}: {}", ran.json);
         assert_eq!(
-            ran.count("wrong") + ran.count("duplicated") + ran.count("strangers"),
+            ran.count("wrong") + ran.count("duplicated") + ran.count("foreign"),
             0
         );
     }
@@ -154,7 +154,7 @@ fn a_stranger_is_no_answer() {
     });
     let ran = load(address, "--udp -c 1 -d 100ms --timeout 700ms");
     assert_eq!(
-        (ran.code, ran.count("replies"), ran.count("strangers")),
+        (ran.code, ran.count("replies"), ran.count("foreign")),
         (1, 0, 1)
     );
 }

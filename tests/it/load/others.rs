@@ -87,7 +87,8 @@ fn redis() {
         all_right(&redis.load(r"PING\r\n", r"+PONG\r\n", args));
     }
     let wrong = redis.load(r"PING\r\n", r"+PING\r\n", "");
-    assert_eq!((wrong.code, wrong.count("wrong")), (1, 5));
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.count("wrong") >= 5, "{}", wrong.json);
     assert!(wrong.stderr.contains(r"+PONG\r\n"), "{}", wrong.stderr);
 }
 

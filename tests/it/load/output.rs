@@ -2,39 +2,39 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use pingpong::client::load::figures::{Cost, Figures};
 use pingpong::client::load::hgrm::percentile_distribution;
-use pingpong::client::load::ledger::Stamp;
 use pingpong::client::load::report::{Found, Report, time};
+use pingpong::client::load::stats::{Cost, Ended, Stamp, Stats};
 use pingpong::client::load::{Opened, Run};
+use pingpong::transport::Transport;
 use serde_json::Value;
 
 use super::{Served, finish, load, spawn};
-use crate::support::{PROGRAM, command, skip};
+use crate::support::{PROGRAM, assert_golden, command, skip};
 
 const MS: u64 = 1_000_000;
 
-/// A hundred requests, one a millisecond, each sent a tenth of one late and answered after a
-/// quarter.
+/// Two thousand requests, one every 50 us, each sent a tenth of a millisecond late and answered
+/// after a quarter.
 fn report(rate_per_s: Option<u64>) -> Report {
-    let mut figures = Figures::new().unwrap();
-    figures.open_window((0, 100 * MS), rate_per_s.is_some());
-    for request in 0..100 {
-        let intended = request * MS;
+    let mut stats = Stats::new().unwrap();
+    stats.open_window((0, 100 * MS), rate_per_s.is_some());
+    for request in 0..2000 {
+        let intended = request * MS / 20;
         let stamp = Stamp {
             intended,
             sent: intended + MS / 10,
         };
-        figures.called(intended);
-        figures.sent(stamp);
-        let took = if request < 99 { MS / 4 } else { 10 * MS };
-        figures.answered(stamp, stamp.sent + took);
+        stats.sent(stamp);
+        let took = if request < 1990 { MS / 4 } else { 10 * MS };
+        stats.answered(stamp, stamp.sent + took);
     }
+    stats.close_window(100 * MS, rate_per_s.map(|_| 2000));
     Report {
         target: "localhost:8888".into(),
-        transport: "tcp",
+        transport: Transport::Tcp,
         connections: 2,
         opened: Opened {
             ready: 2,
@@ -44,71 +44,56 @@ fn report(rate_per_s: Option<u64>) -> Report {
         pipeline: 1,
         request_bytes: 64,
         reply_bytes: 64,
+        timeout: Duration::from_secs(1),
+        started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_732_287_600_123),
+        command: "pingpong load localhost".into(),
         run: Run {
             rate_per_s,
             warmup: Duration::ZERO,
             duration: Duration::from_millis(100),
             catch_up: true,
         },
-        figures,
+        stats,
         cost: Cost {
             wall: Duration::from_millis(100),
             cpu: Duration::from_millis(25),
             waited_for_cpu: Some(Duration::from_micros(42)),
         },
-        is_interrupted: false,
         found: None,
     }
-}
-
-#[track_caller]
-fn golden(text: &str, golden: &str, name: &str) {
-    assert_eq!(
-        text, golden,
-        "tests/it/golden/{name} differs; this is the text now:\n{text}"
-    );
 }
 
 #[test]
 fn the_report_of_a_closed_loop() {
     let text = report(None).to_string();
-    golden(
-        &text,
-        include_str!("../golden/load-closed.txt"),
-        "load-closed.txt",
-    );
+    assert_golden("tests/it/golden/load-closed.txt", &text);
 }
 
 #[test]
 fn the_report_of_an_open_loop_with_trouble() {
     let mut report = report(Some(1000));
-    report.transport = "udp";
-    report.is_interrupted = true;
-    report.figures.lost = 3;
-    report.figures.duplicated = 2;
-    report.figures.offload.sends = 10;
-    report.figures.offload.super_sends = 9;
-    report.figures.offload.sent = 103;
+    report.transport = Transport::Udp;
+    report.stats.ended = Ended::Interrupted;
+    report.stats.lost = 3;
+    report.stats.due += 3;
+    report.stats.requests += 3;
+    report.stats.duplicated = 2;
+    report.stats.offload.sends = 10;
+    report.stats.offload.super_sends = 9;
+    report.stats.offload.sent = 103;
     report.found = Some(Found {
-        promise: "p99 within 1.00 ms".into(),
+        goal: "p99 within 1.00 ms".into(),
         rate_per_s: Some(1000),
+        is_confirmed: true,
     });
     let text = report.to_string();
-    golden(
-        &text,
-        include_str!("../golden/load-open.txt"),
-        "load-open.txt",
-    );
+    assert_golden("tests/it/golden/load-open.txt", &text);
 }
 
 #[test]
 fn the_percentile_distribution() {
-    let text = percentile_distribution(&report(None).figures.latency);
-    golden(
-        &text,
-        include_str!("../golden/latency.hgrm"),
-        "latency.hgrm",
-    );
+    let text = percentile_distribution(report(None).stats.latency.histogram());
+    assert_golden("tests/it/golden/latency.hgrm", &text);
 }
 
 #[test]
@@ -148,9 +133,19 @@ const KEYS: &[&str] = &[
     "pipeline",
     "request_bytes",
     "reply_bytes",
+    "schema",
+    "version",
+    "started_unix_s",
+    "host",
+    "command",
+    "timeout_s",
     "warmup_s",
+    "duration_asked_s",
     "duration_s",
+    "ended",
+    "first_error",
     "rate_target_per_s",
+    "due",
     "requests",
     "requests_per_s",
     "replies",
@@ -170,12 +165,14 @@ const KEYS: &[&str] = &[
     "not_connected",
     "closed_early",
     "send_errors",
-    "strangers",
+    "refused",
+    "foreign",
     "client",
-    "interrupted",
     "ok",
 ];
 const DISTRIBUTION_KEYS: &[&str] = &[
+    "count",
+    "unanswered",
     "min_us",
     "mean_us",
     "p50_us",
@@ -220,7 +217,12 @@ fn json_has_its_keys_and_its_figures() {
     near("latency", 350.0);
     near("latency_uncorrected", 250.0);
     near("send_delay", 100.0);
-    assert_eq!(json["replies_per_s"], 990.0);
+    assert_eq!(json["replies_per_s"], 19_900.0);
+    assert_eq!(json["started_unix_s"], 1_732_287_600.123);
+    assert_eq!(
+        (&json["ended"], &json["due"]),
+        (&"complete".into(), &2000.into())
+    );
     assert_eq!(json["client"]["cpu_share"], 0.25);
     assert_eq!(json["ok"], true);
     // In a closed loop there is nothing to correct.
@@ -336,4 +338,67 @@ fn no_progress_is_shown_where_there_is_no_terminal() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("target       tcp://127.0.0.1:"), "{text}");
     assert!(text.contains("errors       none"), "{text}");
+}
+
+/// What was due and never answered took longer than any that was: `> 1.00 s`, and null in JSON.
+#[test]
+fn who_was_never_answered_counts_as_longer_than_the_timeout() {
+    let mut report = report(Some(20_000));
+    report.stats.due += 200;
+    report.stats.requests += 100;
+    report.stats.lost += 100;
+    let text = report.to_string();
+    let row = |name: &str| {
+        let row = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(name));
+        row.unwrap()
+            .split_whitespace()
+            .skip(1)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(row("p50"), ["350.2", "us", "250.1", "us", "100.0", "us"]);
+    // A hundred that could not be sent are lost to the one column, not to the other.
+    assert_eq!(
+        row("p99 "),
+        [">", "1.00", "s", ">", "1.00", "s", "100.0", "us"]
+    );
+    assert_eq!(row("p99.9 "), ["-", "-", "-"]);
+    assert_eq!(
+        row("max"),
+        [">", "1.00", "s", ">", "1.00", "s", "100.0", "us"]
+    );
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(json["latency"]["unanswered"], 200);
+    assert_eq!(json["latency_uncorrected"]["unanswered"], 100);
+    assert!(json["latency"]["p99_us"].is_null() && json["latency"]["max_us"].is_null());
+    assert!(!json["latency"]["p50_us"].is_null());
+    assert_eq!((&json["unsent"], &json["lost"]), (&100.into(), &100.into()));
+}
+
+/// A report is not lost with a file, nor an old file with a run that is refused.
+#[test]
+fn a_file_is_replaced_by_a_whole_one_or_left_alone() {
+    let path = std::env::temp_dir().join(format!("pingpong-load-old-{}", std::process::id()));
+    std::fs::write(&path, "old").unwrap();
+    let shown = path.display().to_string();
+    let output = finish(spawn(&[
+        "load",
+        "--hdr",
+        &shown,
+        "-c",
+        "999999999",
+        "localhost",
+    ]));
+    assert_eq!(output.status.code(), Some(2));
+    let output = finish(spawn(&["load", "--hdr", &shown, "no.such.host.invalid"]));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+    let left = std::fs::read_dir(path.parent().unwrap()).unwrap();
+    let own = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let named = |name: &str| name.starts_with(&own) && name != own;
+    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| named(name)).count(), 0);
+    std::fs::remove_file(&path).unwrap();
 }

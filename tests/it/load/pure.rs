@@ -1,11 +1,8 @@
 //! What is sent, when, and what becomes of it: without a socket or a clock.
 
-use std::collections::HashMap;
-
 use pingpong::cli::value::unescape;
-use pingpong::client::load::ledger::{Ledger, Stamp, Verdict};
 use pingpong::client::load::schedule::{SECOND, Schedule};
-use pingpong::client::load::search::{Promise, RATE_MAX_PER_S, Search};
+use pingpong::client::load::search::{Goal, RATE_MAX_PER_S, Search};
 use pingpong::client::script::{
     LANES_MAX, NUMBERED_PING_MIN_BYTES, Number, PING_MIN_BYTES, Script,
 };
@@ -121,37 +118,6 @@ proptest! {
         prop_assert_eq!(schedule.at_lane(lane, request / lanes as u64), schedule.at(request));
     }
 
-    /// Whatever comes in whatever order: each request has one fate, and all fates add up.
-    #[test]
-    fn the_ledger_adds_up(steps in prop::collection::vec((0..4_u8, 0..40_u64), 1..400)) {
-        let mut ledger = Ledger::new(16);
-        let mut clock = 0;
-        let (mut answered, mut lost) = (0, 0);
-        let mut fates: HashMap<u64, &str> = HashMap::new();
-        for (step, argument) in steps {
-            clock += 1;
-            match step {
-                0 | 1 => lost += ledger.send(Stamp { intended: clock, sent: clock }),
-                2 => {
-                    let number = ledger.next().saturating_sub(argument % 20);
-                    match ledger.receive(number) {
-                        Verdict::Answered { .. } => {
-                            answered += 1;
-                            prop_assert_eq!(fates.insert(number, "answered"), None);
-                        }
-                        Verdict::Duplicate => prop_assert!(fates.contains_key(&number)),
-                        Verdict::Late => {
-                            fates.insert(number, "late");
-                        }
-                        Verdict::NeverAsked => prop_assert!(number >= ledger.next()),
-                    }
-                }
-                _ => lost += ledger.give_up(clock.saturating_sub(argument)) as u64,
-            }
-            prop_assert_eq!(answered + lost + ledger.waiting() as u64, ledger.next());
-        }
-    }
-
     /// Whatever the server can do, the search ends near it.
     #[test]
     fn the_search_ends_near_the_truth(truth in 0..RATE_MAX_PER_S) {
@@ -167,68 +133,24 @@ proptest! {
     }
 }
 
-fn at(time: u64) -> Stamp {
-    Stamp {
-        intended: time,
-        sent: time,
-    }
-}
-
 #[test]
-fn the_ledger_tells_fates_apart() {
-    let mut ledger = Ledger::new(8);
-    for time in 0..4 {
-        assert_eq!(ledger.send(at(time)), 0);
-    }
-    let answered = |stamp, reordered| Verdict::Answered { stamp, reordered };
-    assert_eq!(ledger.receive(1), answered(at(1), false));
-    assert_eq!(ledger.receive(0), answered(at(0), true));
-    assert_eq!(ledger.receive(1), Verdict::Duplicate);
-    assert_eq!(ledger.receive(4), Verdict::NeverAsked);
-    // Only what was sent before is given up, and what comes for it is late; then it is a duplicate.
-    assert_eq!((ledger.give_up(3), ledger.waiting()), (1, 1));
-    assert_eq!(ledger.receive(2), Verdict::Late);
-    assert_eq!(ledger.receive(2), Verdict::Duplicate);
-    assert_eq!(ledger.receive(3), answered(at(3), false));
-    assert_eq!(ledger.waiting(), 0);
-}
-
-#[test]
-fn who_is_overtaken_by_a_whole_ledger_is_given_up() {
-    let mut ledger = Ledger::new(8);
-    assert_eq!((0..8).map(|time| ledger.send(at(time))).sum::<u64>(), 0);
-    for number in 1..8 {
-        ledger.receive(number);
-    }
-    assert_eq!((ledger.send(at(8)), ledger.waiting()), (1, 1));
-    assert_eq!(ledger.receive(0), Verdict::Late);
+fn goals() {
+    let goal: Goal = "p99.9=1.5ms".parse().unwrap();
     assert_eq!(
-        ledger.receive(8),
-        Verdict::Answered {
-            stamp: at(8),
-            reordered: false
-        }
-    );
-}
-
-#[test]
-fn promises() {
-    let promise: Promise = "p99.9=1.5ms".parse().unwrap();
-    assert_eq!(
-        promise,
-        Promise {
+        goal,
+        Goal {
             percentile: 99.9,
             latency_ns: 1_500_000
         }
     );
-    assert_eq!(promise.to_string(), "p99.9 within 1.50 ms");
+    assert_eq!(goal.to_string(), "p99.9 within 1.50 ms");
     assert_eq!(
-        "max=1s".parse::<Promise>().unwrap().percentile.to_string(),
+        "max=1s".parse::<Goal>().unwrap().percentile.to_string(),
         "100"
     );
     for wrong in [
         "", "p99", "99=1ms", "p0=1ms", "p101=1ms", "p99=0", "p99=", "pNaN=1ms", "p-1=1ms",
     ] {
-        assert!(wrong.parse::<Promise>().is_err(), "{wrong}");
+        assert!(wrong.parse::<Goal>().is_err(), "{wrong}");
     }
 }

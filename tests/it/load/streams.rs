@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{each_line, load, pong, say, tcp_server};
 
-/// What a server does wrong ends the connection, and so the run: nobody waits for the hour.
-const SHORT: &str = "-c 1 -d 1h --timeout 300ms";
+/// Long enough for a few lives of a connection: one that is lost is opened again.
+const SHORT: &str = "-c 1 -d 500ms --timeout 300ms";
 
 #[test]
 fn a_server_that_answers_is_all_right() {
@@ -73,7 +73,13 @@ fn one_wrong_byte_is_told() {
     });
     let ran = load(address, SHORT);
     assert_eq!(ran.code, 1);
-    assert_eq!((ran.count("wrong"), ran.count("replies")), (1, 3));
+    let wrong = ran.count("wrong");
+    assert!(wrong > 0);
+    assert!(
+        (3 * wrong..=3 * wrong + 3).contains(&ran.count("replies")),
+        "{}",
+        ran.json
+    );
     assert!(
         ran.stderr.contains("wrong reply: expected"),
         "{}",
@@ -98,7 +104,13 @@ fn the_reply_to_another_request_is_wrong() {
     });
     let ran = load(address, &format!("-p 4 {SHORT}"));
     assert_eq!(ran.code, 1);
-    assert_eq!((ran.count("wrong"), ran.count("replies")), (1, 1));
+    let wrong = ran.count("wrong");
+    assert!(wrong > 0);
+    assert!(
+        (wrong..=wrong + 1).contains(&ran.count("replies")),
+        "{}",
+        ran.json
+    );
 }
 
 #[test]
@@ -117,26 +129,74 @@ fn a_reply_that_nobody_asked_for_is_wrong() {
         });
     });
     let ran = load(address, SHORT);
-    assert_eq!((ran.code, ran.count("wrong")), (1, 1), "{}", ran.json);
+    assert_eq!(ran.code, 1);
+    assert!(ran.count("wrong") > 0, "{}", ran.json);
 }
 
 #[test]
-fn an_early_close_is_told_and_ends_the_run() {
+fn a_connection_that_is_lost_is_told_and_opened_again() {
     let address = tcp_server(|stream| {
         each_line(stream, |number, line, peer| {
             number < 5 && say(peer, &pong(line))
         });
     });
-    // Nobody is left after an instant, so nobody waits for the hour.
-    let ran = load(address, "-c 2 -d 1h");
+    let ran = load(address, "-c 2 -d 300ms");
     assert_eq!(ran.code, 1);
-    assert_eq!((ran.count("replies"), ran.count("lost")), (10, 2));
-    assert_eq!(ran.count("closed_early"), 2);
+    // Each life has five replies and one request without; at the end it may be cut short.
+    let lives = ran.count("closed_early");
+    assert!(lives > 2, "{}", ran.json);
+    assert_eq!(ran.count("lost"), lives);
     assert!(
-        ran.stderr.contains("1 requests unanswered"),
+        (5 * lives..=5 * (lives + 2)).contains(&ran.count("replies")),
+        "{}",
+        ran.json
+    );
+    assert!(
+        ran.stderr.contains("1 request unanswered"),
         "{}",
         ran.stderr
     );
+    assert_eq!(
+        ran.json["first_error"],
+        ran.stderr.trim().strip_prefix("pingpong: ").unwrap()
+    );
+    assert_eq!(ran.json["ended"], "complete");
+}
+
+/// It is gone for half a second, and comes back at the same port: the timetable is kept, what was
+/// due meanwhile is sent when it is back, and the longest latency is the length of the outage.
+#[test]
+fn an_outage_shows_as_its_length() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = |listener: &TcpListener, until: Duration| {
+        let end = std::time::Instant::now() + until;
+        let (stream, _) = listener.accept().unwrap();
+        each_line(stream, |_, line, peer| {
+            std::time::Instant::now() < end && say(peer, &pong(line))
+        });
+    };
+    let server = thread::spawn(move || {
+        serve(&listener, Duration::from_millis(400));
+        drop(listener);
+        thread::sleep(Duration::from_millis(500));
+        let listener = TcpListener::bind(address).unwrap();
+        serve(&listener, Duration::from_secs(60));
+    });
+    let ran = load(address, "-c 1 -d 2s --rate 200");
+    server.join().unwrap();
+    assert_eq!((ran.code, ran.count("due")), (1, 400), "{}", ran.json);
+    assert_eq!(
+        (ran.count("closed_early"), ran.count("unsent")),
+        (1, 0),
+        "{}",
+        ran.json
+    );
+    let lost = ran.count("lost");
+    assert!((1..=3).contains(&lost), "{}", ran.json);
+    assert!(ran.micros("latency", "p90_us") > 250_000.0, "{}", ran.json);
+    // One was lost, so the longest is not known.
+    assert!(ran.json["latency"]["max_us"].is_null());
 }
 
 #[test]
@@ -147,11 +207,9 @@ fn half_a_reply_is_none() {
             false
         });
     });
-    let ran = load(address, "-c 1 -d 1h");
-    assert_eq!(
-        (ran.code, ran.count("replies"), ran.count("lost")),
-        (1, 0, 1)
-    );
+    let ran = load(address, "-c 1 -d 100ms");
+    assert_eq!((ran.code, ran.count("replies")), (1, 0));
+    assert!(ran.count("lost") > 0);
 }
 
 #[test]
@@ -185,10 +243,10 @@ fn a_pause_of_a_second_shows_in_the_corrected_percentiles() {
     // None is skipped: 200 a second for 2.5 seconds.
     assert_eq!((ran.count("requests"), ran.count("unsent")), (500, 0));
     assert!(ran.micros("latency", "p90_us") > 500_000.0, "{}", ran.json);
-    assert!(ran.micros("latency", "p99_us") > 800_000.0, "{}", ran.json);
+    assert!(ran.micros("latency", "max_us") > 900_000.0, "{}", ran.json);
     // Only one request saw it as it was sent.
     assert!(ran.micros("latency_uncorrected", "p50_us") < 400_000.0);
-    assert!(ran.micros("latency_uncorrected", "p99_us") < 400_000.0);
+    assert!(ran.micros("latency_uncorrected", "p90_us") < 400_000.0);
     assert!(ran.micros("latency_uncorrected", "max_us") > 900_000.0);
 }
 
@@ -224,6 +282,7 @@ fn nobody_there_is_an_error() {
     drop(free);
     let ran = load(address, "-c 5 -d 1h");
     assert_eq!((ran.code, ran.count("connections")), (1, 0));
+    assert_eq!(ran.json["ended"], "no_connection");
     assert_eq!(ran.count("not_connected"), 5);
     assert!(ran.stderr.contains("refused"), "{}", ran.stderr);
 }
@@ -236,7 +295,7 @@ fn a_greeting_is_skipped_and_a_missing_one_is_told() {
         }
     });
     assert_eq!(load(address, "-d 100ms -c 3 --skip-lines 2").code, 0);
-    assert_eq!(load(address, "-d 1h -c 3").code, 1);
+    assert_eq!(load(address, "-d 100ms -c 3").code, 1);
     let ran = load(address, "-d 1h -c 3 --skip-lines 3 --timeout 200ms");
     assert_eq!((ran.code, ran.count("connections")), (1, 0));
     assert!(ran.stderr.contains("no greeting"), "{}", ran.stderr);

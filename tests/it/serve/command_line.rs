@@ -281,25 +281,25 @@ fn understood(args: &[&str]) -> ServeOptions {
 #[test]
 fn defaults() {
     let options = understood(&[]);
-    assert_eq!(options.listen.addresses, [Address::any(8888)]);
+    assert_eq!(options.config.listen.addresses, [Address::any(8888)]);
     let Listen {
         tcp,
         udp,
         reuse_port,
         backlog,
         ..
-    } = options.listen;
+    } = options.config.listen;
     assert_eq!((tcp, udp, reuse_port, backlog), (true, true, false, 4096));
-    assert_eq!(options.max_connections, None);
+    assert_eq!(options.config.max_connections, None);
     let Rules {
         max_message_bytes,
         strict,
-    } = options.rules;
+    } = options.config.rules;
     assert_eq!((max_message_bytes, strict), (65536, false));
-    assert_eq!(options.idle_timeout, Some(Duration::from_secs(300)));
-    assert_eq!(options.drain_timeout, Duration::from_secs(5));
-    assert_eq!(options.other_rate_per_s, 1000);
-    assert_eq!(options.busy_poll, Duration::ZERO);
+    assert_eq!(options.config.idle_timeout, Some(Duration::from_secs(300)));
+    assert_eq!(options.config.drain_timeout, Duration::from_secs(5));
+    assert_eq!(options.config.other_rate_per_s, 1000);
+    assert_eq!(options.config.busy_poll, Duration::ZERO);
     assert_eq!(options.verbosity.level(), None);
 }
 
@@ -326,25 +326,28 @@ fn every_option_arrives() {
         host: Some("fe80::1%eth0".into()),
         port: 2,
     };
-    assert_eq!(options.listen.addresses, [Address::any(1), interface]);
+    assert_eq!(
+        options.config.listen.addresses,
+        [Address::any(1), interface]
+    );
     let Listen {
         tcp,
         udp,
         reuse_port,
         backlog,
         ..
-    } = options.listen;
+    } = options.config.listen;
     assert_eq!((tcp, udp, reuse_port, backlog), (true, false, true, 7));
-    assert_eq!(options.max_connections, Some(9));
-    assert_eq!(options.rules.max_message_bytes, 2048);
-    assert!(options.rules.strict);
-    assert_eq!(options.idle_timeout, Some(Duration::from_secs(90)));
-    assert_eq!(options.other_rate_per_s, 3);
-    assert_eq!(options.drain_timeout, Duration::from_secs(4));
-    assert_eq!(options.busy_poll, Duration::from_micros(50));
+    assert_eq!(options.config.max_connections, Some(9));
+    assert_eq!(options.config.rules.max_message_bytes, 2048);
+    assert!(options.config.rules.strict);
+    assert_eq!(options.config.idle_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(options.config.other_rate_per_s, 3);
+    assert_eq!(options.config.drain_timeout, Duration::from_secs(4));
+    assert_eq!(options.config.busy_poll, Duration::from_micros(50));
     assert_eq!(options.verbosity.level(), Some(log::LevelFilter::Trace));
-    assert!(!understood(&["--no-tcp"]).listen.tcp);
-    assert_eq!(understood(&["--idle-timeout=0"]).idle_timeout, None);
+    assert!(!understood(&["--no-tcp"]).config.listen.tcp);
+    assert_eq!(understood(&["--idle-timeout=0"]).config.idle_timeout, None);
     assert_eq!(
         understood(&["-v"]).verbosity.level(),
         Some(log::LevelFilter::Debug)

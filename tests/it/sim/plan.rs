@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pingpong::protocol::stream::Rules;
-use pingpong::server::{Config, Sizes};
+use pingpong::server::{Settings, Sizes};
 use rustix::io::Errno;
 
 use super::faults::Faults;
@@ -78,7 +78,7 @@ impl Kernel {
 pub struct Plan {
     /// What is left to chance while it runs.
     pub rng: Rng,
-    pub config: Config,
+    pub config: Settings,
     pub sizes: Sizes,
     pub kernel: Kernel,
     pub listeners: usize,
@@ -148,7 +148,7 @@ impl Plan {
     pub fn calm(max_message_bytes: usize, peers: Vec<Peer>) -> Self {
         Self {
             rng: Rng::new(0),
-            config: Config {
+            config: Settings {
                 max_connections: 16,
                 rules: Rules {
                     max_message_bytes,
@@ -199,8 +199,8 @@ impl Plan {
     }
 }
 
-fn config(rng: &mut Rng) -> Config {
-    Config {
+fn config(rng: &mut Rng) -> Settings {
+    Settings {
         max_connections: rng.pick(&[1, 2, 3, 16, 16]),
         rules: Rules {
             max_message_bytes: rng.pick(&[1, 5, 6, 9, 16, 40]),

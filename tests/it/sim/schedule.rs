@@ -69,7 +69,8 @@ pub fn run_world(plan: Plan, is_traced: bool) -> World {
 fn serve(world: &Rc<RefCell<World>>) {
     let kernel = SimKernel(Rc::clone(world));
     let plan = world.borrow().plan.clone();
-    let listeners = (0..plan.listeners).map(|id| kernel.listener(id)).collect();
+    let listeners = (0..plan.listeners).map(|id| (kernel.listener(id), World::bound(id)));
+    let listeners = listeners.collect();
     let ports = (0..plan.ports).map(|id| (kernel.datagrams(id), World::bound(id)));
     let ports = ports.collect();
     let server = Server::with_sizes(kernel, plan.config.clone(), plan.sizes, listeners, ports);

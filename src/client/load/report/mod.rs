@@ -3,36 +3,43 @@
 mod json;
 mod text;
 
-use super::figures::{Cost, Figures};
-use super::schedule::{Nanos, SECOND};
+use std::time::{Duration, SystemTime};
 
+use super::latency::{Hundredths, Quantile};
+use super::schedule::{Nanos, SECOND};
+use super::stats::{Cost, Stats};
 use super::{Opened, Run, nanos};
+use crate::transport::Transport;
 
 /// What was asked, and what came of it.
 #[derive(Debug)]
 pub struct Report {
     /// The target as it was named.
     pub target: String,
-    /// `tcp` or `udp`.
-    pub transport: &'static str,
-    /// How many connections were asked for, and what came of them.
+    /// Over what.
+    pub transport: Transport,
+    /// How many connections were asked for.
     pub connections: usize,
     /// What became of them.
     pub opened: Opened,
     /// How many requests may wait on one connection.
     pub pipeline: usize,
-    /// How long a request is, and a reply.
+    /// How long a request is.
     pub request_bytes: usize,
-    /// The other of the two.
+    /// How long a reply is.
     pub reply_bytes: usize,
+    /// How long a reply may take.
+    pub timeout: Duration,
+    /// When it began to connect.
+    pub started: SystemTime,
+    /// The command line.
+    pub command: String,
     /// The run.
     pub run: Run,
     /// What it measured.
-    pub figures: Figures,
+    pub stats: Stats,
     /// What it cost.
     pub cost: Cost,
-    /// It was broken off by a signal.
-    pub is_interrupted: bool,
     /// What was searched for, and the answer.
     pub found: Option<Found>,
 }
@@ -46,93 +53,124 @@ const WAITED_PART_MAX: u32 = 50;
 #[derive(Clone, Debug)]
 pub struct Found {
     /// What was to be kept.
-    pub promise: String,
-    /// The highest rate that kept it over a whole run; `None` if none did.
+    pub goal: String,
+    /// The highest rate that kept it; `None` if none did.
     pub rate_per_s: Option<u64>,
+    /// It did so over a whole run.
+    pub is_confirmed: bool,
 }
 
-/// The columns of a distribution: what it is called for people, in JSON, and its quantile.
-const QUANTILES: [(&str, &str, f64); 5] = [
-    ("p50", "p50_us", 0.5),
-    ("p90", "p90_us", 0.9),
-    ("p99", "p99_us", 0.99),
-    ("p99.9", "p99_9_us", 0.999),
-    ("p99.99", "p99_99_us", 0.9999),
+/// The percentiles that are shown.
+const PERCENTILES: [(&str, Hundredths); 5] = [
+    ("p50", 5_000),
+    ("p90", 9_000),
+    ("p99", 9_900),
+    ("p99.9", 9_990),
+    ("p99.99", 9_999),
 ];
+
+/// Something that went wrong.
+struct Trouble {
+    /// Its key in JSON.
+    key: &'static str,
+    /// Its words for people: behind a 1, and behind any other count.
+    words: [&'static str; 2],
+    count: u64,
+}
 
 impl Report {
     /// Every reply was right, and there were some.
     #[must_use]
     pub fn is_all_right(&self) -> bool {
-        let loss_is_wrong = self.transport == "tcp";
-        let nothing_found = matches!(
-            &self.found,
-            Some(Found {
-                rate_per_s: None,
-                ..
-            })
-        );
-        self.figures.is_all_right(loss_is_wrong)
-            && self.opened.ready == self.connections
-            && !nothing_found
-    }
-
-    /// Requests that were due and could not be sent.
-    fn unsent(&self) -> u64 {
-        self.figures.due.saturating_sub(self.figures.requests)
+        let loss_is_wrong = self.transport == Transport::Tcp;
+        let is_found = self.found.as_ref().is_none_or(|it| it.is_confirmed);
+        self.stats.is_all_right(loss_is_wrong) && self.opened.ready == self.connections && is_found
     }
 
     fn bytes_per_s(&self) -> (f64, f64) {
-        let of = |count, bytes: usize| self.figures.per_second(count * bytes as u64);
+        let of = |count, bytes: usize| self.stats.per_second(count * bytes as u64);
         (
-            of(self.figures.requests_in_time, self.request_bytes),
-            of(self.figures.replies_in_time, self.reply_bytes),
+            of(self.stats.sent_in_window, self.request_bytes),
+            of(self.stats.came_in_window, self.reply_bytes),
         )
     }
 
-    /// What went wrong: its key in JSON, its words for people, and how often.
-    fn counts(&self) -> [(&'static str, &'static str, u64); 11] {
-        let figures = &self.figures;
+    /// What went wrong.
+    fn troubles(&self) -> [Trouble; 12] {
+        let stats = &self.stats;
         let not_connected = self.connections.saturating_sub(self.opened.ready) as u64;
+        let trouble = |key, one, several, count| Trouble {
+            key,
+            words: [one, several],
+            count,
+        };
         [
-            ("wrong", "wrong replies", figures.wrong),
-            ("lost", "requests without a reply", figures.lost),
-            (
+            trouble("wrong", "wrong reply", "wrong replies", stats.wrong),
+            trouble(
+                "lost",
+                "request without a reply",
+                "requests without a reply",
+                stats.lost,
+            ),
+            trouble(
                 "late",
+                "reply after its request was given up",
                 "replies after their requests were given up",
-                figures.late,
+                stats.late,
             ),
-            ("duplicated", "duplicated replies", figures.duplicated),
-            ("reordered", "reordered replies", figures.reordered),
-            (
+            trouble(
+                "duplicated",
+                "duplicated reply",
+                "duplicated replies",
+                stats.duplicated,
+            ),
+            trouble(
+                "reordered",
+                "reordered reply",
+                "reordered replies",
+                stats.reordered,
+            ),
+            trouble(
                 "unsent",
+                "request that was due and could not be sent",
                 "requests that were due and could not be sent",
-                self.unsent(),
+                stats.unsent(),
             ),
-            (
+            trouble(
                 "abandoned",
+                "request whose reply was not waited for",
                 "requests whose replies were not waited for",
-                figures.abandoned,
+                stats.abandoned,
             ),
-            (
+            trouble(
                 "not_connected",
+                "connection that did not come about",
                 "connections that did not come about",
                 not_connected,
             ),
-            (
+            trouble(
                 "closed_early",
-                "connections that the peer closed",
-                figures.closed_early,
+                "connection that the peer closed; it was opened again",
+                "connections that the peer closed; they were opened again",
+                stats.closed_early,
             ),
-            (
+            trouble(
                 "send_errors",
+                "datagram that the kernel refused",
                 "datagrams that the kernel refused",
-                figures.send_errors,
+                stats.send_errors,
             ),
-            (
-                "strangers",
+            trouble(
+                "refused",
+                "answer that the port is unreachable",
+                "answers that the port is unreachable",
+                stats.refused,
+            ),
+            trouble(
+                "foreign",
+                "datagram from somebody else",
                 "datagrams from somebody else",
-                figures.strangers,
+                stats.foreign,
             ),
         ]
     }
@@ -159,7 +197,7 @@ impl Report {
     }
 
     fn cpu_per_reply_ns(&self) -> f64 {
-        ratio(nanos(self.cost.cpu), self.figures.replies_in_time)
+        ratio(nanos(self.cost.cpu), self.stats.came_in_window)
     }
 }
 
@@ -173,6 +211,23 @@ pub fn time(nanos: Nanos) -> String {
     } else {
         format!("{:.2} s", seconds(nanos))
     }
+}
+
+/// What can be said of a percentile, where an unanswered request has waited for `timeout`.
+#[must_use]
+pub fn quantile(quantile: Quantile, timeout: Duration) -> String {
+    match quantile {
+        Quantile::TooFew => "-".into(),
+        Quantile::Unanswered => format!("> {}", time(nanos(timeout))),
+        Quantile::Is(nanos) => time(nanos),
+    }
+}
+
+/// A count and its noun.
+#[must_use]
+pub fn plural(count: u64, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{s}")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 104 days")]

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use hdrhistogram::Histogram;
-
+use super::super::latency::Latencies;
 use super::super::schedule::Nanos;
+use super::super::stats::Ended;
 use super::super::{Opened, nanos};
-use super::{Found, QUANTILES, Report, ratio, time};
+use super::{Found, PERCENTILES, Report, Trouble, plural, quantile, ratio, time};
+use crate::transport::Transport;
 
 impl Report {
     fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,34 +32,34 @@ impl Report {
             "load         {loop_kind}, {} bytes a request",
             self.request_bytes
         )?;
-        if self.run.rate_per_s.is_some() && transport == "udp" {
+        if self.run.rate_per_s.is_some() && transport == Transport::Udp {
             writeln!(f)?;
         } else {
             let waiting = plural(self.pipeline as u64, "request");
             writeln!(f, ", at most {waiting} waiting on a connection")?;
         }
-        let broken_off = if self.is_interrupted {
-            ", broken off"
-        } else {
-            ""
+        let ended = match self.stats.ended {
+            Ended::Complete => "",
+            Ended::Interrupted => ", broken off",
+            Ended::NoConnection => ", as there was no connection",
         };
         let warmup = match nanos(self.run.warmup) {
             0 => "without warm-up".into(),
             warmup => format!("after {} of warm-up", time(warmup)),
         };
-        let measured = time(self.figures.measured());
-        writeln!(f, "time         {measured}{broken_off}, {warmup}")
+        let measured = time(self.stats.measured());
+        writeln!(f, "time         {measured}{ended}, {warmup}")
     }
 
     fn write_rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figures = &self.figures;
-        let requests_per_s = figures.per_second(figures.requests_in_time);
-        let replies_per_s = figures.per_second(figures.replies_in_time);
+        let stats = &self.stats;
+        let requests_per_s = stats.per_second(stats.sent_in_window);
+        let replies_per_s = stats.per_second(stats.came_in_window);
         let (sent, received) = self.bytes_per_s();
         write!(
             f,
             "requests     {}, {requests_per_s:.1} requests/s",
-            plural(figures.requests, "request")
+            plural(stats.requests, "request")
         )?;
         match self.run.rate_per_s {
             None => writeln!(f)?,
@@ -66,8 +67,8 @@ impl Report {
         }
         writeln!(
             f,
-            "replies      {} replies, {replies_per_s:.1} replies/s",
-            figures.replies
+            "replies      {}, {replies_per_s:.1} replies/s",
+            replies(stats.replies)
         )?;
         writeln!(
             f,
@@ -78,48 +79,67 @@ impl Report {
     }
 
     fn write_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figures = &self.figures;
-        let columns: &[(&str, &Histogram<u64>)] = match self.run.rate_per_s {
-            None => &[("from sending", &figures.latency)],
+        let stats = &self.stats;
+        // What was due and had no reply took longer than any that had one. What was late to leave
+        // did leave.
+        let unanswered = stats.unanswered();
+        let columns: &[(&str, &Latencies, u64)] = match self.run.rate_per_s {
+            None => &[("from sending", &stats.latency, unanswered)],
             Some(_) => &[
-                ("from intended", &figures.latency),
-                ("from sending", &figures.uncorrected),
-                ("sent late by", &figures.send_delay),
+                ("from intended", &stats.latency, unanswered),
+                ("from sending", &stats.uncorrected, stats.lost),
+                ("sent late by", &stats.send_delay, 0),
             ],
         };
-        let mut row = |name: &str, cell: &dyn Fn(&str, &Histogram<u64>) -> String| {
+        let mut row = |name: &str, cell: &dyn Fn(&Latencies, u64) -> String| {
             write!(f, "{name:<12}")?;
-            for (title, histogram) in columns {
-                write!(f, " {:>15}", cell(title, histogram))?;
+            for (_, latencies, unanswered) in columns {
+                write!(f, " {:>15}", cell(latencies, *unanswered))?;
             }
             writeln!(f)
         };
-        let figure = |of: &dyn Fn(&Histogram<u64>) -> Nanos, histogram: &Histogram<u64>| {
-            if histogram.is_empty() {
-                "-".into()
-            } else {
-                time(of(histogram))
-            }
-        };
-        row("latency", &|title, _| title.into())?;
-        row("  min", &|_, it| figure(&Histogram::min, it))?;
-        row("  mean", &|_, it| figure(&|it| rounded(it.mean()), it))?;
-        for (name, _, quantile) in QUANTILES {
-            row(&format!("  {name}"), &|_, it| {
-                figure(&|it| it.value_at_quantile(quantile), it)
+        let or_dash = |time_ns: Option<Nanos>| time_ns.map_or_else(|| "-".into(), time);
+        row("  min", &|it, _| or_dash(it.min()))?;
+        row("  mean", &|it, _| or_dash(it.mean().map(rounded)))?;
+        for (name, percentile) in PERCENTILES {
+            row(&format!("  {name}"), &|it, unanswered| {
+                quantile(it.percentile(percentile, unanswered), self.timeout)
             })?;
         }
-        row("  max", &|_, it| figure(&Histogram::max, it))
+        row("  max", &|it, unanswered| match unanswered {
+            0 => or_dash(it.max()),
+            _ => format!("> {}", time(nanos(self.timeout))),
+        })
+    }
+
+    fn write_titles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles: &[&str] = match self.run.rate_per_s {
+            None => &["from sending"],
+            Some(_) => &["from intended", "from sending", "sent late by"],
+        };
+        write!(f, "{:<12}", "latency")?;
+        for title in titles {
+            write!(f, " {title:>15}")?;
+        }
+        writeln!(f)
     }
 
     fn write_errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = self.counts();
-        let mut some = counts.iter().filter(|(_, _, count)| *count > 0).peekable();
+        let troubles = self.troubles();
+        let mut some = troubles.iter().filter(|it| it.count > 0).peekable();
         if some.peek().is_none() {
-            return writeln!(f, "errors       none: every reply was right");
+            let none = match self.stats.replies {
+                0 => "none, but there was no reply either",
+                _ => "none: every reply was right",
+            };
+            return writeln!(f, "errors       {none}");
         }
         writeln!(f, "errors")?;
-        some.try_for_each(|(_, words, count)| writeln!(f, "  {count:>10} {words}"))
+        some.try_for_each(|Trouble { words, count, .. }| {
+            let [one, several] = words;
+            let words = if *count == 1 { one } else { several };
+            writeln!(f, "  {count:>10} {words}")
+        })
     }
 
     fn write_client(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +163,7 @@ impl Report {
     }
 
     fn write_offload(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let offload = &self.figures.offload;
+        let offload = &self.stats.offload;
         let used = |count| if count > 0 { "in use" } else { "not used" };
         writeln!(
             f,
@@ -161,31 +181,42 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_head(f)?;
         self.write_rates(f)?;
+        self.write_titles(f)?;
         self.write_latency(f)?;
         self.write_errors(f)?;
         self.write_client(f)?;
-        if self.transport == "udp" {
+        if self.transport == Transport::Udp {
             self.write_offload(f)?;
         }
-        match &self.found {
-            None => Ok(()),
-            Some(Found {
-                promise,
-                rate_per_s: Some(rate_per_s),
-            }) => {
+        let Some(Found {
+            goal,
+            rate_per_s,
+            is_confirmed,
+        }) = &self.found
+        else {
+            return Ok(());
+        };
+        match rate_per_s {
+            None => writeln!(f, "found        no rate with {goal}"),
+            Some(rate) if *is_confirmed => {
                 writeln!(
                     f,
-                    "found        {rate_per_s} requests/s is the highest rate with {promise}"
+                    "found        {rate} requests/s is the highest rate with {goal}"
                 )
             }
-            Some(Found { promise, .. }) => writeln!(f, "found        no rate with {promise}"),
+            Some(rate) => writeln!(
+                f,
+                "found        {rate} requests/s with {goal} so far, not over a whole run"
+            ),
         }
     }
 }
 
-fn plural(count: u64, word: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {word}{s}")
+fn replies(count: u64) -> String {
+    match count {
+        1 => "1 reply".into(),
+        _ => format!("{count} replies"),
+    }
 }
 
 #[expect(

@@ -1,14 +1,15 @@
-//! A UDP lane: requests leave as super-packets (GSO), replies come as super-packets (GRO), and each
+//! A UDP socket: requests leave as super-packets (GSO), replies come as super-packets (GRO), and each
 //! is found again by the number in it.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::figures::{Figures, LaneEnd};
-use super::lane::{Bench, Lane, Opening, Quota, Sending, Work};
-use super::ledger::{Ledger, Verdict};
+use super::conn::{Conn, Mode, Opening, Quota, Shared, Work};
+use super::in_words;
 use super::schedule::Nanos;
-use crate::client::script::{Number, Script};
+use super::stats::{ConnEnd, Stamp, Stats};
+use crate::client::requests::{Fate, Requests};
+use crate::client::script::{DATAGRAM_MAX_BYTES, Number, Script};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Datagrams, Kernel, Readiness, RecvMeta, SLOT_MAX_BYTES, Transmit};
 use crate::reactor::latch::Latched;
@@ -20,9 +21,6 @@ const SENDS_PER_TURN: usize = 64;
 /// How many times one socket is received from in one turn of the loop.
 const RECEIVES_PER_TURN: usize = 4;
 
-/// The longest packet of a send: what a UDP packet over IPv4 can carry (65,535 less both headers).
-pub const TRANSMIT_MAX_BYTES: usize = 65_507;
-
 /// Datagrams leave together only up to this length, which fits into any IPv6 path's packet (RFC
 /// 8200 section 5: 1280, less both headers). The kernel refuses segments that are longer than a
 /// packet.
@@ -33,23 +31,23 @@ const PROBE: u64 = Number::new(0, u64::MAX).request();
 
 /// A datagram socket of its own port.
 #[derive(Debug)]
-pub struct FlowLane<D> {
+pub struct DatagramConn<D> {
     socket: Latched<D>,
     state: State,
     number: usize,
     peer: SocketAddr,
-    quota: Quota,
     waiting_max: usize,
     timeout: Nanos,
-    ledger: Ledger,
+    requests: Requests<Stamp>,
+    is_answered: bool,
     /// The question whether anybody is there has left.
     probed: bool,
     /// The path or device has refused a super-packet.
     one_by_one: bool,
 }
 
-impl<K: Kernel> Lane<K> for FlowLane<K::Datagrams> {
-    const LOSES_NOTHING: bool = false;
+impl<K: Kernel> Conn<K> for DatagramConn<K::Datagrams> {
+    const RELIABLE: bool = false;
 
     fn open(kernel: &mut K, opening: Opening) -> io::Result<Self> {
         let any = match opening.peer {
@@ -60,16 +58,16 @@ impl<K: Kernel> Lane<K> for FlowLane<K::Datagrams> {
         kernel.register_datagrams(&mut socket, opening.token)?;
         Ok(Self {
             socket: Latched::new(socket),
-            state: if opening.probe {
+            state: if opening.asks_first {
                 State::Connecting
             } else {
                 State::Open
             },
             number: opening.number,
             peer: opening.peer,
-            quota: Quota::default(),
             waiting_max: opening.waiting_max,
-            ledger: Ledger::new(opening.remembered),
+            requests: Requests::new(0, opening.remembered),
+            is_answered: false,
             timeout: opening.timeout,
             probed: false,
             one_by_one: false,
@@ -84,97 +82,103 @@ impl<K: Kernel> Lane<K> for FlowLane<K::Datagrams> {
         self.state
     }
 
-    fn is_ready(&self) -> bool {
-        self.state == State::Open
-    }
-
     fn was_ready(&self) -> bool {
         // It ends only while it is connecting.
         self.state == State::Open
     }
 
     fn waiting(&self) -> usize {
-        self.ledger.waiting()
+        self.requests.waiting()
     }
 
-    fn quota(&mut self) -> &mut Quota {
-        &mut self.quota
+    fn was_answered(&self) -> bool {
+        self.is_answered
     }
 
-    fn work(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> Work {
-        self.receive(bench, clock);
-        let waited = self.ledger.waiting();
+    fn work(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) -> Work {
+        self.receive(shared, clock);
+        let waited = self.requests.waiting();
         let sends_more = match self.state {
             State::Connecting => {
-                self.probe(bench);
+                self.probe(shared);
                 false
             }
-            State::Open => self.send(bench, clock),
+            State::Open => self.send(shared, quota, clock),
             _ => false,
         };
         Work {
             more: sends_more || self.socket.is_readable(),
-            began_to_wait: waited == 0 && self.ledger.waiting() > 0,
+            began_to_wait: waited == 0 && self.requests.waiting() > 0,
         }
     }
 
-    fn opening_expired(&mut self, bench: &mut Bench) {
+    fn opening_expired(&mut self, shared: &mut Shared) {
         let peer = self.peer;
-        bench.lane_ended(LaneEnd::NotConnected, || format!("{peer}: nobody answers"));
+        shared
+            .stats
+            .conn_ended(ConnEnd::NotConnected, || format!("{peer}: nobody answers"));
         self.step(Event::Expired);
     }
 
-    fn give_up(&mut self, before: Nanos) -> usize {
-        self.ledger.give_up(before)
+    fn give_up(&mut self, before: Nanos, mut tell: impl FnMut(Stamp)) {
+        while let Some((number, stamp)) = self.requests.oldest_waiting() {
+            if stamp.sent >= before {
+                break;
+            }
+            tell(*stamp);
+            self.requests.give_up(number);
+        }
     }
 }
 
-impl<D: Datagrams> FlowLane<D> {
-    fn receive(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) {
+impl<D: Datagrams> DatagramConn<D> {
+    fn receive(&mut self, shared: &mut Shared, clock: &impl Fn() -> Nanos) {
         for _ in 0..RECEIVES_PER_TURN {
             if !self.socket.is_readable() {
                 break;
             }
-            match self.socket.receive(&mut bench.slots) {
-                Attempt::Done(count) => self.check_all(bench, count, clock()),
+            match self.socket.receive(&mut shared.slots) {
+                Attempt::Done(count) => self.check_all(shared, count, clock()),
                 Attempt::Blocked => {}
-                // An error that belongs to something sent earlier, such as "port unreachable": it
-                // has been taken by being told, and the requests it is about will count as lost.
+                // It belongs to something sent earlier, such as "port unreachable", and has been
+                // taken by being told; the requests that it is about will count as lost.
                 Attempt::Failed(error) => {
                     let peer = self.peer;
-                    bench
-                        .figures
-                        .note(|| format!("{peer}: cannot receive: {error}"));
+                    let is_refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                    shared.stats.refused += u64::from(is_refused);
+                    shared
+                        .stats
+                        .note(|| format!("{peer}: {}", in_words(&error)));
                     break;
                 }
             }
         }
     }
 
-    fn check_all(&mut self, bench: &mut Bench, count: usize, now: Nanos) {
-        let Bench {
+    fn check_all(&mut self, shared: &mut Shared, count: usize, now: Nanos) {
+        let Shared {
             script,
             slots,
-            figures,
+            stats,
             waiting,
             ..
-        } = bench;
+        } = shared;
         let chunks = slots.bytes.chunks_exact(SLOT_MAX_BYTES);
         for (meta, slot) in slots.info.iter().zip(chunks).take(count) {
             if !self.is_from_peer(meta) {
-                figures.strangers += 1;
+                stats.foreign += 1;
                 continue;
             }
             let bytes = slot.get(..meta.len_bytes).unwrap_or_default();
             let datagrams = bytes.len().div_ceil(meta.segment_bytes.max(1)).max(1);
-            figures.offload.receives += 1;
-            figures.offload.super_receives += u64::from(datagrams > 1);
-            figures.offload.received += datagrams as u64;
+            stats.offload.receives += 1;
+            stats.offload.super_receives += u64::from(datagrams > 1);
+            stats.offload.received += datagrams as u64;
             if bytes.is_empty() {
-                self.check(script, figures, waiting, bytes, now);
+                self.check(script, stats, waiting, bytes, now);
             }
             for datagram in bytes.chunks(meta.segment_bytes.max(1)) {
-                self.check(script, figures, waiting, datagram, now);
+                self.check(script, stats, waiting, datagram, now);
             }
         }
     }
@@ -186,7 +190,7 @@ impl<D: Datagrams> FlowLane<D> {
     fn check(
         &mut self,
         script: &mut Script,
-        figures: &mut Figures,
+        stats: &mut Stats,
         waiting: &mut usize,
         datagram: &[u8],
         now: Nanos,
@@ -194,57 +198,60 @@ impl<D: Datagrams> FlowLane<D> {
         let number = script
             .number_of(datagram)
             .filter(|number| *number == Number::new(self.number, number.request()));
-        let verdict = match number.map(Number::request) {
-            None => Verdict::NeverAsked,
-            Some(PROBE) => {
-                if self.state == State::Connecting {
-                    self.step(Event::Connected);
-                }
-                return;
-            }
-            Some(request) => self.ledger.receive(request),
+        let Some(request) = number.map(Number::request) else {
+            return self.wrong(stats, datagram);
         };
-        match verdict {
-            // It would have been given up by now, had somebody looked.
-            Verdict::Answered { stamp, .. } if now.saturating_sub(stamp.sent) > self.timeout => {
-                figures.lost += 1;
-                figures.late += 1;
+        if request == PROBE {
+            if self.state == State::Connecting {
+                self.step(Event::Connected);
+            }
+            return;
+        }
+        let stamp = self.requests.get(request).map(|(stamp, _)| *stamp);
+        let is_behind = self.requests.is_behind(request);
+        match (self.requests.answer(request), stamp) {
+            (Some(Fate::Waiting), Some(stamp)) => {
+                self.is_answered = true;
                 *waiting -= 1;
+                // It would have been given up by now, had somebody looked.
+                if now.saturating_sub(stamp.sent) > self.timeout {
+                    stats.lost(stamp);
+                    stats.late += 1;
+                } else {
+                    stats.answered(stamp, now);
+                    stats.reordered += u64::from(is_behind);
+                }
             }
-            Verdict::Answered { stamp, reordered } => {
-                figures.answered(stamp, now);
-                figures.reordered += u64::from(reordered);
-                *waiting -= 1;
-            }
-            Verdict::Duplicate => figures.duplicated += 1,
-            Verdict::Late => figures.late += 1,
-            Verdict::NeverAsked => {
-                figures.wrong += 1;
-                let peer = self.peer;
-                let shown = datagram.get(..64).unwrap_or(datagram).escape_ascii();
-                figures.note(|| format!("{peer}: wrong reply: \"{shown}\""));
-            }
+            (Some(Fate::Answered), _) => stats.duplicated += 1,
+            (Some(_), _) => stats.late += 1,
+            (None, _) if request < self.requests.next() => stats.late += 1,
+            (None, _) => self.wrong(stats, datagram),
         }
     }
 
-    fn probe(&mut self, bench: &mut Bench) {
+    fn wrong(&self, stats: &mut Stats, datagram: &[u8]) {
+        stats.wrong += 1;
+        let peer = self.peer;
+        let shown = datagram.get(..64).unwrap_or(datagram).escape_ascii();
+        stats.note(|| format!("{peer}: wrong reply: \"{shown}\""));
+    }
+
+    fn probe(&mut self, shared: &mut Shared) {
         if !self.probed && self.socket.is_writable() {
-            self.fill(bench, PROBE, 1);
-            self.probed = self.depart(bench);
+            self.fill(shared, PROBE, 1);
+            self.probed = self.depart(shared);
         }
     }
 
     /// Sends what may be sent, within the budget. Says whether there is more that could be.
-    fn send(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> bool {
+    fn send(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) -> bool {
         // In an open loop the next datagram waits for nobody: what is lost would hold up what is
         // not.
-        let waiting_max = match bench.sending {
-            Sending::OpenLoop(_) => usize::MAX,
-            Sending::ClosedLoop | Sending::Not => self.waiting_max,
+        let waiting_max = match shared.mode {
+            Mode::OpenLoop(_) => usize::MAX,
+            Mode::ClosedLoop | Mode::Quiet => self.waiting_max,
         };
-        let mut room = self
-            .quota
-            .room(bench.sending, self.ledger.waiting(), waiting_max);
+        let mut room = quota.room(shared.mode, self.requests.waiting(), waiting_max);
         if room == 0 {
             return false;
         }
@@ -253,14 +260,16 @@ impl<D: Datagrams> FlowLane<D> {
             if room == 0 || !self.socket.is_writable() {
                 return false;
             }
-            let count = self.segments(bench).min(room);
-            self.fill(bench, self.ledger.next(), count);
-            if self.depart(bench) {
+            let count = self.segments(shared).min(room);
+            self.fill(shared, self.requests.next(), count);
+            if self.depart(shared) {
                 for _ in 0..count {
-                    let stamp = self.quota.take(bench, now);
-                    let overtaken = self.ledger.send(stamp);
-                    bench.figures.lost += overtaken;
-                    bench.waiting -= usize::from(overtaken > 0);
+                    let stamp = quota.take(shared, now);
+                    if let Some((_, overtaken)) = self.requests.overtaken() {
+                        shared.stats.lost(*overtaken);
+                        shared.waiting -= 1;
+                    }
+                    self.requests.push(stamp);
                 }
                 room -= count;
             }
@@ -269,37 +278,37 @@ impl<D: Datagrams> FlowLane<D> {
     }
 
     /// How many requests can leave with one call.
-    fn segments(&mut self, bench: &Bench) -> usize {
-        let len_bytes = bench.script.request_bytes();
+    fn segments(&mut self, shared: &Shared) -> usize {
+        let len_bytes = shared.script.request_bytes();
         if self.one_by_one || len_bytes > GATHERED_SEGMENT_MAX_BYTES {
             return 1;
         }
-        let fit = TRANSMIT_MAX_BYTES / len_bytes;
+        let fit = DATAGRAM_MAX_BYTES / len_bytes;
         self.socket.io().max_segments().min(fit).max(1)
     }
 
-    fn fill(&self, bench: &mut Bench, first: u64, count: usize) {
-        bench.outgoing.clear();
+    fn fill(&self, shared: &mut Shared, first: u64, count: usize) {
+        shared.outgoing.clear();
         for request in (first..).take(count) {
             let number = Number::new(self.number, request);
-            bench
+            shared
                 .outgoing
-                .extend_from_slice(bench.script.request(number));
+                .extend_from_slice(shared.script.request(number));
         }
     }
 
     /// Sends what the bench holds. Says whether that is done with: sent, or refused for good.
-    fn depart(&mut self, bench: &mut Bench) -> bool {
+    fn depart(&mut self, shared: &mut Shared) -> bool {
         let transmit = Transmit {
             destination: self.peer,
             source: None,
-            bytes: &bench.outgoing,
-            segment_bytes: bench.script.request_bytes(),
+            bytes: &shared.outgoing,
+            segment_bytes: shared.script.request_bytes(),
         };
         let segments = (transmit.bytes.len() / transmit.segment_bytes) as u64;
         match self.socket.try_write(|socket| socket.send(&transmit)) {
             Attempt::Done(()) => {
-                let offload = &mut bench.figures.offload;
+                let offload = &mut shared.stats.offload;
                 offload.sends += 1;
                 offload.super_sends += u64::from(segments > 1);
                 offload.sent += segments;
@@ -312,17 +321,17 @@ impl<D: Datagrams> FlowLane<D> {
             }
             // It counts as lost in its time, which keeps the next try from coming at once.
             Attempt::Failed(error) => {
-                bench.figures.send_errors += 1;
+                shared.stats.send_errors += 1;
                 let peer = self.peer;
-                bench
-                    .figures
-                    .note(|| format!("{peer}: cannot send: {error}"));
+                shared
+                    .stats
+                    .note(|| format!("{peer}: cannot send: {}", in_words(&error)));
                 true
             }
         }
     }
 
-    /// The only place in which a lane's state changes.
+    /// The only place in which a socket's state changes.
     fn step(&mut self, event: Event) {
         self.state.step(event, &self.peer);
     }

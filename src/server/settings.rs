@@ -18,7 +18,7 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2).saturating_sub(TICK)
 
 /// What the operator set.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct Settings {
     /// Further connections wait in the backlog.
     pub max_connections: usize,
     /// About messages.

@@ -1,12 +1,11 @@
-//! A lane: a connection, or over UDP a socket, with requests of its own that are counted one by
-//! one.
+//! A connection, or over UDP a socket, with requests of its own that are counted one by one; and
+//! what all of them share.
 
 use std::io;
 use std::net::SocketAddr;
 
-use super::figures::{Figures, LaneEnd};
-use super::ledger::Stamp;
 use super::schedule::{Nanos, Schedule};
+use super::stats::{Stamp, Stats};
 use crate::client::script::Script;
 use crate::reactor::kernel::{Kernel, Readiness, RecvSlots, Token};
 use crate::state::State;
@@ -14,29 +13,29 @@ use crate::state::State;
 /// How much one read fetches, and how much one write is offered, unless one message is longer.
 pub const WINDOW_BYTES: usize = 64 * 1024;
 
-/// What makes a lane send.
+/// What makes connections send.
 #[derive(Clone, Copy, Debug)]
-pub enum Sending {
+pub enum Mode {
     /// Nothing does.
-    Not,
+    Quiet,
     /// Room for another request in its pipeline.
     ClosedLoop,
     /// The timetable, and room.
     OpenLoop(Schedule),
 }
 
-/// What a lane needs for a turn of work and shares with all others.
+/// What a connection needs for a turn of work and shares with all others.
 #[derive(Debug)]
-pub struct Bench {
+pub struct Shared {
     /// What to send, and what has to come back.
     pub script: Script,
-    /// What makes lanes send.
-    pub sending: Sending,
+    /// What makes connections send.
+    pub mode: Mode,
     /// What happened.
-    pub figures: Figures,
-    /// How many requests wait for their replies, on all lanes.
+    pub stats: Stats,
+    /// How many requests wait for their replies, on all connections.
     pub waiting: usize,
-    /// How many requests of the timetable are due and have not left, on all lanes.
+    /// How many requests of the timetable are due and have not left, on all connections.
     pub behind: u64,
     /// What streams are read into.
     pub window: Box<[u8]>,
@@ -46,8 +45,8 @@ pub struct Bench {
     pub slots: RecvSlots,
 }
 
-impl Bench {
-    /// A bench with its buffers, of which the kernel backs only what is used.
+impl Shared {
+    /// Buffers, of which the kernel backs only what is used.
     ///
     /// # Errors
     /// There is no memory for the histograms.
@@ -55,26 +54,21 @@ impl Bench {
         Ok(Self {
             outgoing: Vec::with_capacity(WINDOW_BYTES.max(script.request_bytes())),
             script,
-            sending: Sending::Not,
-            figures: Figures::new()?,
+            mode: Mode::Quiet,
+            stats: Stats::new()?,
             waiting: 0,
             behind: 0,
             window: vec![0; WINDOW_BYTES].into_boxed_slice(),
             slots: RecvSlots::default(),
         })
     }
-
-    /// A lane is given up, for a reason that is kept in words if it is the first.
-    pub fn lane_ended(&mut self, end: LaneEnd, words: impl FnOnce() -> String) {
-        self.figures.lane_ended(end);
-        self.figures.note(words);
-    }
 }
 
-/// Which of the run's requests are a lane's own.
+/// Which of the run's requests are one connection's own. It outlives a connection that is lost: the
+/// next one goes on with it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quota {
-    /// The lane's place on the timetable.
+    /// The place on the timetable.
     place: usize,
     /// How many of its requests the timetable has called for.
     due: u64,
@@ -83,7 +77,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// A run begins.
+    /// A timetable begins.
     #[must_use]
     pub const fn new(place: usize) -> Self {
         Self {
@@ -101,36 +95,37 @@ impl Quota {
     /// How many requests the timetable has called for that have not left.
     #[must_use]
     pub fn unsent(&self) -> u64 {
-        self.due - self.begun.min(self.due)
+        self.due.saturating_sub(self.begun)
     }
 
     /// How many requests may leave now, while `waiting` wait of at most `waiting_max`.
     #[must_use]
-    pub fn room(&self, sending: Sending, waiting: usize, waiting_max: usize) -> usize {
+    pub fn room(&self, mode: Mode, waiting: usize, waiting_max: usize) -> usize {
         let room = waiting_max.saturating_sub(waiting);
-        match sending {
-            Sending::Not => 0,
-            Sending::ClosedLoop => room,
-            Sending::OpenLoop(_) => room.min(usize::try_from(self.unsent()).unwrap_or(usize::MAX)),
+        match mode {
+            Mode::Quiet => 0,
+            Mode::ClosedLoop => room,
+            Mode::OpenLoop(_) => room.min(usize::try_from(self.unsent()).unwrap_or(usize::MAX)),
         }
     }
 
     /// The next request leaves now. When was it meant to?
-    pub fn take(&mut self, bench: &mut Bench, now: Nanos) -> Stamp {
-        let intended = match bench.sending {
-            Sending::OpenLoop(schedule) => {
-                bench.behind = bench.behind.saturating_sub(1);
+    pub fn take(&mut self, shared: &mut Shared, now: Nanos) -> Stamp {
+        let intended = match shared.mode {
+            Mode::OpenLoop(schedule) => {
+                debug_assert!(shared.behind > 0, "nobody called for it");
+                shared.behind = shared.behind.saturating_sub(1);
                 schedule.at_lane(self.place, self.begun).min(now)
             }
-            Sending::Not | Sending::ClosedLoop => now,
+            Mode::Quiet | Mode::ClosedLoop => now,
         };
         self.begun += 1;
-        bench.waiting += 1;
+        shared.waiting += 1;
         let stamp = Stamp {
             intended,
             sent: now,
         };
-        bench.figures.sent(stamp);
+        shared.stats.sent(stamp);
         stamp
     }
 }
@@ -144,10 +139,10 @@ pub struct Work {
     pub began_to_wait: bool,
 }
 
-/// A lane, on some kernel.
-pub trait Lane<K: Kernel>: Sized {
+/// A connection, on some kernel.
+pub trait Conn<K: Kernel>: Sized {
     /// Replies to all that was sent are owed: a stream loses nothing.
-    const LOSES_NOTHING: bool;
+    const RELIABLE: bool;
 
     /// Begins to connect, and asks for events.
     ///
@@ -161,43 +156,44 @@ pub trait Lane<K: Kernel>: Sized {
     /// Where it stands.
     fn state(&self) -> State;
 
-    /// It is connected, and the peer listens.
-    fn is_ready(&self) -> bool;
-
-    /// It has been ready, and may have ended since.
+    /// It has been connected, and the peer has listened; it may have ended since.
     fn was_ready(&self) -> bool;
+
+    /// It is connected, and the peer listens.
+    fn is_ready(&self) -> bool {
+        self.state() == State::Open && self.was_ready()
+    }
+
+    /// It has brought a right reply.
+    fn was_answered(&self) -> bool;
 
     /// How many of its requests wait for their replies.
     fn waiting(&self) -> usize;
 
-    /// Which requests are its own.
-    fn quota(&mut self) -> &mut Quota;
-
     /// Does what the latches allow. `clock` is read once for each batch of replies, right behind
     /// the call that brought it, and once for each batch of requests, ahead of the call that sends
-    /// it. One reading for a whole turn would make each lane's latency longer by the work for all
-    /// before it.
-    fn work(&mut self, bench: &mut Bench, clock: &impl Fn() -> Nanos) -> Work;
+    /// it. One reading for a whole turn would make each latency longer by the work for all before.
+    fn work(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) -> Work;
 
     /// It has taken too long to get ready.
-    fn opening_expired(&mut self, bench: &mut Bench);
+    fn opening_expired(&mut self, shared: &mut Shared);
 
-    /// Requests sent before `before` have no more reply to hope for. Says how many those are; a
-    /// stream ends with them.
-    fn give_up(&mut self, before: Nanos) -> usize;
+    /// Requests sent before `before` have no more reply to hope for: tells each. A stream ends with
+    /// them, and tells all of its own.
+    fn give_up(&mut self, before: Nanos, tell: impl FnMut(Stamp));
 }
 
-/// How to open a lane.
+/// How to open a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// Which of all lanes it is.
+    /// Which of all it is.
     pub number: usize,
     /// What names it in events.
     pub token: Token,
     /// To whom.
     pub peer: SocketAddr,
     /// Find out whether anybody answers there before the run begins; streams always do.
-    pub probe: bool,
+    pub asks_first: bool,
     /// How many of its requests it has to remember, at least.
     pub remembered: usize,
     /// How many of its requests may wait for replies.

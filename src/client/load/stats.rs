@@ -1,12 +1,13 @@
 //! What a run has measured.
+//!
+//! One window of time decides for all of it. A request belongs to it if it was due in it (in a
+//! closed loop: if it left in it), and then so do its reply, its latency and its loss, whenever they
+//! come. Rates are of what left and what came while the window was open.
 
 use std::io;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
-use super::ledger::Stamp;
-use super::schedule::Schedule;
+use super::latency::Latencies;
 use super::schedule::{Nanos, SECOND};
 
 /// What a run cost the client.
@@ -20,51 +21,81 @@ pub struct Cost {
     pub waited_for_cpu: Option<Duration>,
 }
 
-/// The longest time that is told apart from longer ones.
-const LATENCY_MAX: Nanos = 3600 * SECOND;
-/// Histograms keep so many decimal digits: 0.1 % off at most.
-const PRECISION_DIGITS: u8 = 3;
+/// When a request was meant to leave, and when it left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// By the timetable; in a closed loop, the time of sending.
+    pub intended: Nanos,
+    /// When it was handed to the kernel.
+    pub sent: Nanos,
+}
 
-/// A lane that had to be given up, by reason.
+/// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaneEnd {
+pub enum ConnEnd {
     /// It could not be connected.
     NotConnected,
-    /// The peer closed or reset it before the run was over.
+    /// The peer closed or reset it.
     ClosedEarly,
     /// It brought a byte that is not the reply's: nothing behind it can be told any more.
     WrongReply,
 }
 
-/// Counts and histograms of one run.
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// Its time was over.
+    #[default]
+    Complete,
+    /// A signal broke it off.
+    Interrupted,
+    /// There was nobody to ask.
+    NoConnection,
+}
+
+impl Ended {
+    /// As reports have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Interrupted => "interrupted",
+            Self::NoConnection => "no_connection",
+        }
+    }
+}
+
+/// Counts and latencies of one run.
 #[derive(Debug)]
-pub struct Figures {
-    /// What is measured: requests meant to leave from here, until there.
+pub struct Stats {
+    /// What is measured: from here, until there.
     window: (Nanos, Nanos),
     /// There is a timetable, and so a difference between intended and sent.
     is_open_loop: bool,
-    /// Requests of the window that left.
-    pub requests: u64,
-    /// Their replies.
-    pub replies: u64,
-    /// Requests that left while the window was open.
-    pub requests_in_time: u64,
-    /// Replies that came while the window was open.
-    pub replies_in_time: u64,
-    /// Requests that the timetable meant for the window.
+    /// How it ended.
+    pub ended: Ended,
+    /// Requests that the timetable meant for the window; in a closed loop those that left in it.
     pub due: u64,
+    /// Those of them that left.
+    pub requests: u64,
+    /// Their replies. With `lost`, `unsent` and `abandoned` they are all that was due.
+    pub replies: u64,
+    /// Those that have no reply.
+    pub lost: u64,
+    /// Those whose reply was still awaited when the run was broken off.
+    pub abandoned: u64,
+    /// Requests that left while the window was open.
+    pub sent_in_window: u64,
+    /// Replies that came while the window was open.
+    pub came_in_window: u64,
     /// From the intended time to the reply.
-    pub latency: Histogram<u64>,
+    pub latency: Latencies,
     /// From the time of sending to the reply.
-    pub uncorrected: Histogram<u64>,
+    pub uncorrected: Latencies,
     /// From the intended time to the time of sending.
-    pub send_delay: Histogram<u64>,
+    pub send_delay: Latencies,
     /// Replies with a wrong byte, or that nobody had asked for.
     pub wrong: u64,
-    /// Requests without a reply.
-    pub lost: u64,
-    /// Requests whose reply was still awaited when the run was broken off.
-    pub abandoned: u64,
     /// Replies that came again.
     pub duplicated: u64,
     /// Replies that came behind the reply of a later request.
@@ -72,13 +103,15 @@ pub struct Figures {
     /// Replies to requests that had been given up.
     pub late: u64,
     /// Datagrams from somebody else.
-    pub strangers: u64,
-    /// Lanes that did not come about.
+    pub foreign: u64,
+    /// Connections that did not come about.
     pub not_connected: u64,
-    /// Lanes that the peer closed.
+    /// Connections that the peer closed; each was opened again.
     pub closed_early: u64,
-    /// Datagrams that the kernel refused.
+    /// Datagrams that the kernel refused to send.
     pub send_errors: u64,
+    /// Times that the network said that nobody listens there.
+    pub refused: u64,
     /// How datagrams travelled.
     pub offload: Offload,
     /// The first error of all, in words.
@@ -102,51 +135,58 @@ pub struct Offload {
     pub received: u64,
 }
 
-impl Figures {
+impl Stats {
     /// Nothing yet.
     ///
     /// # Errors
     /// There is no memory for the histograms.
     pub fn new() -> io::Result<Self> {
-        let histogram = || {
-            Histogram::new_with_bounds(1, LATENCY_MAX, PRECISION_DIGITS).map_err(io::Error::other)
-        };
         Ok(Self {
             window: (Nanos::MAX, Nanos::MAX),
             is_open_loop: false,
+            ended: Ended::Complete,
+            due: 0,
             requests: 0,
             replies: 0,
-            requests_in_time: 0,
-            replies_in_time: 0,
-            due: 0,
-            latency: histogram()?,
-            uncorrected: histogram()?,
-            send_delay: histogram()?,
-            wrong: 0,
             lost: 0,
             abandoned: 0,
+            sent_in_window: 0,
+            came_in_window: 0,
+            latency: Latencies::new()?,
+            uncorrected: Latencies::new()?,
+            send_delay: Latencies::new()?,
+            wrong: 0,
             duplicated: 0,
             reordered: 0,
             late: 0,
-            strangers: 0,
+            foreign: 0,
             not_connected: 0,
             closed_early: 0,
             send_errors: 0,
+            refused: 0,
             offload: Offload::default(),
             first_error: None,
         })
     }
 
-    /// What is to be measured. What came before stays out of the histograms; errors count from the
-    /// first connection on.
+    /// What is to be measured.
     pub fn open_window(&mut self, window: (Nanos, Nanos), is_open_loop: bool) {
         self.window = window;
         self.is_open_loop = is_open_loop;
     }
 
-    /// The run ends here, earlier than was meant.
-    pub fn close_window(&mut self, now: Nanos) {
-        self.window.1 = self.window.1.min(now.max(self.window.0));
+    /// The window closes, perhaps earlier than was meant; `due` of the timetable's requests were due
+    /// in it.
+    pub fn close_window(&mut self, now: Nanos, due: Option<u64>) {
+        let (begins, ends) = self.window;
+        self.window = (begins, ends.min(now.max(begins)));
+        self.due = due.unwrap_or(self.requests).max(self.requests);
+    }
+
+    /// What is measured: from here, until there.
+    #[must_use]
+    pub fn window(&self) -> (Nanos, Nanos) {
+        self.window
     }
 
     /// How long the window was open.
@@ -155,43 +195,54 @@ impl Figures {
         self.window.1.saturating_sub(self.window.0)
     }
 
-    /// The timetable calls for a request.
-    pub fn called(&mut self, intended: Nanos) {
-        self.due += u64::from(intended >= self.window.0);
+    /// Requests that were due and could not be sent.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.due.saturating_sub(self.requests)
     }
 
-    /// The run is over, and the loop has not come to hand out all that was due until then.
-    pub fn never_called(&mut self, schedule: &Schedule, next: u64, until: Nanos) {
-        let first = next.max(schedule.before(self.window.0));
-        self.due += schedule.before(until).saturating_sub(first);
+    /// Requests that were due and had no reply: each took longer than any that had one.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.due.max(self.requests).saturating_sub(self.replies)
+    }
+
+    fn is_measured(&self, stamp: Stamp) -> bool {
+        (self.window.0..self.window.1).contains(&stamp.intended)
     }
 
     /// A request leaves.
     pub fn sent(&mut self, stamp: Stamp) {
-        let (begins, ends) = self.window;
-        self.requests_in_time += u64::from((begins..ends).contains(&stamp.sent));
-        if stamp.intended >= begins {
+        self.sent_in_window += u64::from((self.window.0..self.window.1).contains(&stamp.sent));
+        if self.is_measured(stamp) {
             self.requests += 1;
             if self.is_open_loop {
                 self.send_delay
-                    .saturating_record(stamp.sent.saturating_sub(stamp.intended));
+                    .record(stamp.sent.saturating_sub(stamp.intended));
             }
         }
     }
 
     /// Its reply is here.
     pub fn answered(&mut self, stamp: Stamp, now: Nanos) {
-        let (begins, ends) = self.window;
-        self.replies_in_time += u64::from((begins..ends).contains(&now));
-        if stamp.intended >= begins {
+        self.came_in_window += u64::from((self.window.0..self.window.1).contains(&now));
+        if self.is_measured(stamp) {
             self.replies += 1;
-            self.latency
-                .saturating_record(now.saturating_sub(stamp.intended));
+            self.latency.record(now.saturating_sub(stamp.intended));
             if self.is_open_loop {
-                self.uncorrected
-                    .saturating_record(now.saturating_sub(stamp.sent));
+                self.uncorrected.record(now.saturating_sub(stamp.sent));
             }
         }
+    }
+
+    /// There will be none.
+    pub fn lost(&mut self, stamp: Stamp) {
+        self.lost += u64::from(self.is_measured(stamp));
+    }
+
+    /// Nobody waits for it any longer, so nobody knows.
+    pub fn abandoned(&mut self, stamp: Stamp) {
+        self.abandoned += u64::from(self.is_measured(stamp));
     }
 
     /// Something is wrong; the first time it is kept in words.
@@ -203,6 +254,7 @@ impl Figures {
     pub fn take_over_errors(&mut self, earlier: &Self, loss_is_wrong: bool) {
         self.wrong += earlier.wrong;
         self.closed_early += earlier.closed_early;
+        self.not_connected += earlier.not_connected;
         if loss_is_wrong {
             self.lost += earlier.lost;
         }
@@ -211,18 +263,19 @@ impl Figures {
         }
     }
 
-    /// A lane had to be given up.
-    pub fn lane_ended(&mut self, end: LaneEnd) {
+    /// A connection is over, for a reason that is kept in words if it is the first.
+    pub fn conn_ended(&mut self, end: ConnEnd, words: impl FnOnce() -> String) {
         match end {
-            LaneEnd::NotConnected => self.not_connected += 1,
-            LaneEnd::ClosedEarly => self.closed_early += 1,
-            LaneEnd::WrongReply => self.wrong += 1,
+            ConnEnd::NotConnected => self.not_connected += 1,
+            ConnEnd::ClosedEarly => self.closed_early += 1,
+            ConnEnd::WrongReply => self.wrong += 1,
         }
+        self.note(words);
     }
 
     /// The latency as it was from the time of sending: in a closed loop there is no other.
     #[must_use]
-    pub fn from_send(&self) -> &Histogram<u64> {
+    pub fn from_send(&self) -> &Latencies {
         if self.is_open_loop {
             &self.uncorrected
         } else {

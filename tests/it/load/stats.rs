@@ -1,35 +1,34 @@
-//! What a run's figures add up to.
+//! What a run's stats add up to.
 
-use pingpong::client::load::figures::{Figures, LaneEnd};
-use pingpong::client::load::ledger::Stamp;
 use pingpong::client::load::schedule::SECOND;
+use pingpong::client::load::stats::{ConnEnd, Stamp, Stats};
 
 /// A run of a second, from the first to the second, in which so many requests were answered at once.
-fn answered(requests: u64) -> Figures {
-    let mut figures = Figures::new().unwrap();
-    figures.open_window((SECOND, 2 * SECOND), true);
+fn answered(requests: u64) -> Stats {
+    let mut stats = Stats::new().unwrap();
+    stats.open_window((SECOND, 2 * SECOND), true);
     for number in 0..requests {
-        ask(&mut figures, SECOND + number, SECOND + number);
+        ask(&mut stats, SECOND + number, SECOND + number);
     }
-    figures
+    stats
 }
 
-fn ask(figures: &mut Figures, sent: u64, answered: u64) {
+fn ask(stats: &mut Stats, sent: u64, answered: u64) {
     let stamp = Stamp {
         intended: sent,
         sent,
     };
-    figures.sent(stamp);
-    figures.answered(stamp, answered);
+    stats.sent(stamp);
+    stats.answered(stamp, answered);
 }
 
 /// Each thing that can be wrong is wrong alone; loss is where the transport loses nothing.
 #[test]
 fn all_is_right_where_something_came_and_nothing_was_wrong() {
-    let is_right = |change: fn(&mut Figures)| {
-        let mut figures = answered(1);
-        change(&mut figures);
-        [true, false].map(|loss_is_wrong| figures.is_all_right(loss_is_wrong))
+    let is_right = |change: fn(&mut Stats)| {
+        let mut stats = answered(1);
+        change(&mut stats);
+        [true, false].map(|loss_is_wrong| stats.is_all_right(loss_is_wrong))
     };
     assert_eq!(is_right(|_| {}), [true, true]);
     assert_eq!(is_right(|it| it.replies = 0), [false, false]);
@@ -40,16 +39,16 @@ fn all_is_right_where_something_came_and_nothing_was_wrong() {
 }
 
 #[test]
-fn ends_of_lanes_are_counted_by_kind() {
-    let mut figures = answered(0);
+fn ends_of_connections_are_counted_by_kind() {
+    let mut stats = answered(0);
     for (end, times) in [
-        (LaneEnd::NotConnected, 1),
-        (LaneEnd::ClosedEarly, 2),
-        (LaneEnd::WrongReply, 3),
+        (ConnEnd::NotConnected, 1),
+        (ConnEnd::ClosedEarly, 2),
+        (ConnEnd::WrongReply, 3),
     ] {
-        (0..times).for_each(|_| figures.lane_ended(end));
+        (0..times).for_each(|_| stats.conn_ended(end, String::new));
     }
-    let counts = (figures.not_connected, figures.closed_early, figures.wrong);
+    let counts = (stats.not_connected, stats.closed_early, stats.wrong);
     assert_eq!(counts, (1, 2, 3));
 }
 
@@ -74,11 +73,11 @@ fn errors_of_an_earlier_run_are_not_forgotten() {
     }
 }
 
-/// The window has its begin and not its end. What is sent before it is not measured, and what is
-/// answered behind it is measured and does not count for the rate.
+/// The window has its begin and not its end. What was due before it or behind it is not measured, and
+/// what is answered behind it is measured and does not count for the rate.
 #[test]
 fn only_the_window_counts() {
-    let mut figures = answered(0);
+    let mut stats = answered(0);
     let (begin, end) = (SECOND, 2 * SECOND);
     for (sent, reply) in [
         (begin - 1, begin),
@@ -86,57 +85,57 @@ fn only_the_window_counts() {
         (end - 1, end),
         (end, end + 1),
     ] {
-        figures.called(sent);
-        ask(&mut figures, sent, reply);
+        ask(&mut stats, sent, reply);
     }
-    assert_eq!((figures.due, figures.requests, figures.replies), (3, 3, 3));
-    assert_eq!(figures.requests_in_time, 2);
-    assert_eq!(figures.replies_in_time, 2);
-    assert_eq!(figures.measured(), SECOND);
-    let rate = figures.per_second(figures.replies_in_time);
+    stats.close_window(end, Some(2));
+    assert_eq!((stats.due, stats.requests, stats.replies), (2, 2, 2));
+    assert_eq!(stats.sent_in_window, 2);
+    assert_eq!(stats.came_in_window, 2);
+    assert_eq!(stats.measured(), SECOND);
+    let rate = stats.per_second(stats.came_in_window);
     assert!((rate - 2.0).abs() < 1e-9, "{rate}");
 }
 
 /// A run that is broken off has measured as long as it went.
 #[test]
 fn a_run_that_ends_early_is_measured_until_then() {
-    let mut figures = answered(3);
-    figures.close_window(SECOND + SECOND / 4);
-    assert_eq!(figures.measured(), SECOND / 4);
-    let rate = figures.per_second(3);
+    let mut stats = answered(3);
+    stats.close_window(SECOND + SECOND / 4, None);
+    assert_eq!(stats.measured(), SECOND / 4);
+    let rate = stats.per_second(3);
     assert!((rate - 12.0).abs() < 1e-9, "{rate}");
     // It is over when it is over, and never before it began.
-    figures.close_window(5 * SECOND);
-    assert_eq!(figures.measured(), SECOND / 4);
-    figures.close_window(0);
-    assert_eq!(figures.measured(), 0);
-    assert_eq!(figures.per_second(3).to_bits(), 0.0_f64.to_bits());
+    stats.close_window(5 * SECOND, None);
+    assert_eq!(stats.measured(), SECOND / 4);
+    stats.close_window(0, None);
+    assert_eq!(stats.measured(), 0);
+    assert_eq!(stats.per_second(3).to_bits(), 0.0_f64.to_bits());
 }
 
 /// In an open loop a latency runs from the intended time, the uncorrected one from the sending.
 #[test]
 fn corrected_and_uncorrected_are_told_apart() {
     for (is_open_loop, count) in [(true, 1), (false, 0)] {
-        let mut figures = Figures::new().unwrap();
-        figures.open_window((0, SECOND), is_open_loop);
+        let mut stats = Stats::new().unwrap();
+        stats.open_window((0, SECOND), is_open_loop);
         let stamp = Stamp {
             intended: 1000,
             sent: 1600,
         };
-        figures.sent(stamp);
-        figures.answered(stamp, 2000);
-        assert_eq!(figures.latency.max(), 1000);
+        stats.sent(stamp);
+        stats.answered(stamp, 2000);
+        assert_eq!(stats.latency.max(), Some(1000));
         assert_eq!(
-            (figures.uncorrected.len(), figures.send_delay.len()),
+            (stats.uncorrected.count(), stats.send_delay.count()),
             (count, count)
         );
         if is_open_loop {
             assert_eq!(
-                (figures.uncorrected.max(), figures.send_delay.max()),
-                (400, 600)
+                (stats.uncorrected.max(), stats.send_delay.max()),
+                (Some(400), Some(600))
             );
         }
-        let from_send = figures.from_send().max();
-        assert_eq!(from_send, if is_open_loop { 400 } else { 1000 });
+        let from_send = stats.from_send().max();
+        assert_eq!(from_send, Some(if is_open_loop { 400 } else { 1000 }));
     }
 }

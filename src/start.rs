@@ -1,0 +1,140 @@
+//! From a configuration to a server that listens: what is done once, before the loop.
+
+use std::io;
+use std::time::Duration;
+
+use log::{info, warn};
+
+use crate::address::{Address, DEFAULT_PORT};
+use crate::limits;
+use crate::listen::{self, Listen, Sockets};
+use crate::protocol::stream::Rules;
+use crate::reactor::os::{Os, Stopper};
+use crate::reactor::program::Program;
+use crate::server::{Exit, Server, Settings};
+use crate::start_error::StartError;
+
+/// What a server has open beside its sockets: the poll, two for the signals, a terminal of its own
+/// for the log.
+const OWN_DESCRIPTORS: usize = 4;
+
+/// What a server is to do: its defaults are those of the command line.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which sockets to open.
+    pub listen: Listen,
+    /// Further connections wait in the backlog. `None`: as many as there are descriptors for.
+    pub max_connections: Option<usize>,
+    /// About messages.
+    pub rules: Rules,
+    /// How long a connection may go without progress; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// The longest that a graceful stop takes.
+    pub drain_timeout: Duration,
+    /// Replies a second to datagrams that are not pings; 0: no limit.
+    pub other_rate_per_s: u32,
+    /// How long to spin before sleeping.
+    pub busy_poll: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Listen {
+                addresses: vec![Address::any(DEFAULT_PORT)],
+                tcp: true,
+                udp: true,
+                reuse_port: false,
+                backlog: 4096,
+                udp_buffer_bytes: None,
+            },
+            max_connections: None,
+            rules: Rules {
+                max_message_bytes: 65536,
+                strict: false,
+            },
+            idle_timeout: Some(Duration::from_secs(5 * 60)),
+            drain_timeout: Duration::from_secs(5),
+            other_rate_per_s: 1000,
+            busy_poll: Duration::ZERO,
+        }
+    }
+}
+
+impl Server {
+    /// Opens its sockets. From now on clients can connect; they are answered by
+    /// [`Server::serve`]. The process's signals are its own affair.
+    ///
+    /// # Errors
+    /// An address cannot be had, or there are too few descriptors for even one connection.
+    pub fn bind(config: &Config) -> Result<Self, StartError> {
+        Self::on(config, Os::without_signals)
+    }
+
+    /// As [`Server::bind`], and SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are the server's.
+    ///
+    /// # Errors
+    /// As for [`Server::bind`].
+    pub fn bind_with_signals(config: &Config) -> Result<Self, StartError> {
+        Self::on(config, Os::new)
+    }
+
+    fn on(config: &Config, open: impl FnOnce() -> io::Result<Os>) -> Result<Self, StartError> {
+        // Before the sockets are opened: they count, too.
+        let _ = limits::raised_nofile();
+        let sockets = listen::open(&config.listen)?;
+        let kernel = open().map_err(|error| StartError::new("cannot wait for events", &error))?;
+        let settings = Settings {
+            max_connections: max_connections(config, &sockets)?,
+            rules: config.rules,
+            idle_timeout: config.idle_timeout,
+            drain_timeout: config.drain_timeout,
+            other_rate_per_s: config.other_rate_per_s,
+            busy_poll: config.busy_poll,
+        };
+        let server = Self::new(kernel, settings, sockets.listeners, sockets.datagrams)
+            .map_err(|error| StartError::new("cannot watch the sockets", &error))?;
+        for (transport, at) in server.addresses() {
+            info!("listening on {transport}://{at}");
+        }
+        Ok(server)
+    }
+
+    /// Serves until it is asked to stop.
+    ///
+    /// # Errors
+    /// The kernel can no longer wait for events.
+    pub fn serve(&mut self) -> io::Result<Exit> {
+        self.run()
+    }
+
+    /// What stops it from another thread.
+    ///
+    /// # Errors
+    /// As eventfd(2).
+    pub fn stopper(&mut self) -> io::Result<Stopper> {
+        self.kernel().stopper()
+    }
+}
+
+/// How many connections are taken at once, now that everything else is open.
+fn max_connections(config: &Config, sockets: &Sockets) -> Result<usize, StartError> {
+    let descriptors = limits::raised_nofile();
+    let mut others = limits::FOR_A_MOMENT;
+    if descriptors.open.is_none() {
+        others += OWN_DESCRIPTORS + sockets.listeners.len() + sockets.datagrams.len();
+    }
+    let room = descriptors.room_beside(others);
+    if room == 0 && !sockets.listeners.is_empty() {
+        return Err(StartError::told(format!(
+            "cannot accept even one connection: that takes {} descriptors, and {} are allowed; \
+             raise the limit with ulimit -n, or LimitNOFILE= in a systemd unit",
+            descriptors.taken_with(others) + 1,
+            descriptors.limit
+        )));
+    }
+    if let Some(asked) = config.max_connections.filter(|asked| *asked > room) {
+        warn!("there are descriptors for {room} connections only, not for {asked}: see ulimit -n");
+    }
+    Ok(config.max_connections.unwrap_or(room))
+}

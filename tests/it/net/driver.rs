@@ -207,6 +207,12 @@ impl Page {
         }
     }
 
+    /// The last line, of JSON.
+    pub fn summary(&self) -> Option<serde_json::Value> {
+        let lines = self.lines();
+        serde_json::from_str(&lines.last()?.1).ok()
+    }
+
     /// Each line, with the time at which its end was written.
     pub fn lines(&self) -> Vec<(u64, String)> {
         let (mut lines, mut line) = (Vec::new(), Vec::new());

@@ -83,7 +83,7 @@ impl Net {
         let host = self.owner(id);
         let host = &mut self.hosts[host];
         host.ready.retain(|ready| *ready != id);
-        if host.ready.is_empty() {
+        if host.ready.is_empty() && host.signals.is_empty() {
             host.ready_ns = None;
         }
         host.open -= 1;

@@ -251,9 +251,15 @@ impl Net {
         self.hosts.len() - 1
     }
 
+    /// A line of the trace, by a host's clock.
     pub fn say(&mut self, host: usize, what: std::fmt::Arguments<'_>) {
+        self.say_at(host, self.hosts[host].clock_ns, what);
+    }
+
+    /// Of what happens to it while it sleeps.
+    pub fn say_at(&mut self, host: usize, at_ns: u64, what: std::fmt::Arguments<'_>) {
         if let Some(trace) = &mut self.trace {
-            let at_us = self.hosts[host].clock_ns as f64 / 1e3;
+            let at_us = at_ns as f64 / 1e3;
             trace.push(format!("{at_us:>14.3} us  host {host}: {what}"));
         }
     }

@@ -21,6 +21,7 @@ mod actor;
 mod check;
 mod driver;
 mod epoll;
+mod fleet;
 mod hosts;
 mod kernel;
 mod load;

@@ -5,13 +5,16 @@ use std::io;
 use std::net::SocketAddr;
 
 use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::{DstIp, Flags, RecvMeta, RecvSlots, SLOT_MAX_BYTES, Transmit};
+use pingpong::reactor::kernel::{DstIp, Flags, RecvMeta, RecvSlots, Transmit};
 
 use super::epoll::Watch;
 use super::hosts::{Call, Event, Fault, Id, Net, US};
 
 /// How much later a packet comes, at most, that others overtake.
 const REORDER_MAX_US: usize = 20_000;
+
+/// The longest super-packet that is made of several, in bytes.
+pub const COALESCED_MAX_BYTES: usize = 4096;
 
 /// Datagrams of one length from one peer, as one; the last may be shorter.
 #[derive(Debug)]
@@ -191,7 +194,7 @@ impl Net {
             && (last.source, last.to) == (source, to)
             && last.bytes.len() % last.segment_bytes.max(1) == 0
             && (1..=last.segment_bytes).contains(&len)
-            && last.bytes.len() + len < SLOT_MAX_BYTES
+            && last.bytes.len() + len <= COALESCED_MAX_BYTES
         {
             last.bytes.extend(bytes);
         } else if port.inbox.len() >= machine.queue_max {

@@ -7,13 +7,16 @@ use std::time::{Duration, SystemTime};
 use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::protocol::stream::Rules;
-use pingpong::reactor::kernel::{SLOT_MAX_BYTES, Signal};
+use pingpong::reactor::kernel::Signal;
 use pingpong::server::{Exit, Server, Settings as ServerConfig, Sizes};
+
+use serde_json::Value;
 
 use super::check::{Shown, check};
 use super::driver::{Driver, Ended, Page, Serving};
 use super::hosts::{Faults, Link, MS, Machine, Net, S, Stats, US};
 use super::kernel::NetKernel;
+use super::packets::COALESCED_MAX_BYTES;
 use crate::sim::rng::Rng;
 
 /// Where the server listens; where nobody does; where nobody ever answers.
@@ -51,6 +54,8 @@ pub struct Plan {
     pub clients: Vec<Client>,
     /// When the operator stops the server; else when all clients have ended.
     pub stop_ns: Option<u64>,
+    /// When the operator loses patience.
+    pub second_stop_ns: Option<u64>,
 }
 
 pub struct Outcome {
@@ -62,6 +67,10 @@ pub struct Outcome {
     pub received: usize,
     /// The longest that any clock has come.
     pub ran_ns: u64,
+    /// How the server ended.
+    pub exit: Option<Exit>,
+    /// The last line of each client.
+    pub summaries: Vec<Value>,
 }
 
 fn machine(rng: &mut Rng) -> Machine {
@@ -80,7 +89,7 @@ fn machine(rng: &mut Rng) -> Machine {
 fn link(rng: &mut Rng, is_faulty: bool) -> Link {
     let rate = |rng: &mut Rng, rates: &[usize]| if is_faulty { rng.pick(rates) } else { 0 };
     Link {
-        latency_ns: rng.pick(&[100 * US, 100 * US, 2 * MS, 30 * MS]),
+        latency_ns: rng.pick(&[0, 100 * US, 2 * MS, 30 * MS]),
         jitter_ns: rng.pick(&[0, 10 * US, 5 * MS]),
         loss_one_in: rate(rng, &[0, 0, 3, 20]),
         duplicate_one_in: rate(rng, &[0, 0, 3, 20]),
@@ -134,10 +143,14 @@ fn client(rng: &mut Rng, is_faulty: bool) -> Client {
         2 if is_faulty => vec![refused],
         _ => vec![served],
     };
+    let mut place = place(rng, is_faulty);
+    if addresses.len() > 1 {
+        place.link.latency_ns = place.link.latency_ns.max(100 * US);
+    }
     Client {
         config: Config { timeout, ..config },
         addresses,
-        place: place(rng, is_faulty),
+        place,
         begins_ns: rng.below(300) as u64 * MS,
         stop_ns,
     }
@@ -157,13 +170,29 @@ impl Plan {
                 drain_timeout: Duration::from_millis(rng.pick(&[0, 200, 3000])),
                 ..calm_config()
             },
-            sizes: rng.pick(&[Sizes::default(), SMALL]),
+            sizes: rng.pick(&[shipped(), SMALL]),
             place: place(&mut rng, is_faulty),
             is_wild: rng.one_in(2),
             backlog_max: rng.pick(&[1, 16]),
             clients: (0..clients).map(|_| client(&mut rng, is_faulty)).collect(),
             stop_ns: rng.one_in(4).then(|| rng.below(1_500) as u64 * MS),
+            second_stop_ns: rng.one_in(16).then(|| rng.below(2_500) as u64 * MS),
             rng,
+        }
+    }
+
+    /// Nothing is left to chance, nothing goes wrong, and calls take a microsecond.
+    pub fn calm(clients: Vec<Client>) -> Self {
+        Self {
+            rng: Rng::new(0),
+            config: calm_config(),
+            sizes: shipped(),
+            place: calm_place(),
+            is_wild: false,
+            backlog_max: 16,
+            clients,
+            stop_ns: None,
+            second_stop_ns: None,
         }
     }
 
@@ -186,14 +215,17 @@ impl Plan {
             .zip(&self.clients)
             .map(|(host, client)| client.start(&kernel, host, &mut driver))
             .collect();
-        let mut outcome = drive(&mut driver, &kernel, self.clients.len());
+        let mut outcome = self.drive(&mut driver, &kernel);
         for ((number, client), page) in (1..).zip(&self.clients).zip(&pages) {
             let checked = client.check(&kernel, number, page);
             outcome = outcome.and(checked.map_err(|why| format!("client {number}: {why}")));
         }
         outcome = outcome.and_then(|()| self.check_end(&kernel, &ended));
         drop(driver);
-        self.tell(&kernel, outcome)
+        let mut told = self.tell(&kernel, outcome);
+        told.exit = ended.borrow().as_ref().map(|(exit, _)| *exit);
+        told.summaries = pages.iter().filter_map(Page::summary).collect();
+        told
     }
 
     fn serve(&self, kernel: &NetKernel, driver: &mut Driver) -> Ended {
@@ -213,10 +245,21 @@ impl Plan {
             ended: Rc::clone(&ended),
         };
         driver.start(kernel, Box::new(serving));
-        if let Some(stop_ns) = self.stop_ns {
+        for stop_ns in self.stop_ns.into_iter().chain(self.second_stop_ns) {
             kernel.signal_at(stop_ns, Signal::Stop);
         }
         ended
+    }
+
+    /// Until all clients have ended, and then the server, which somebody stops if nobody has.
+    fn drive(&self, driver: &mut Driver, kernel: &NetKernel) -> Result<(), String> {
+        let clients = self.clients.len();
+        driver.run(|driver| (1..=clients).all(|number| driver.is_over(number)))?;
+        if self.stop_ns.or(self.second_stop_ns).is_none() {
+            let now_ns = (0..=clients).map(|host| kernel.at(host).clock_ns()).max();
+            kernel.signal_at(now_ns.unwrap(), Signal::Stop);
+        }
+        driver.run(|driver| driver.is_over(0))
     }
 
     fn check_end(&self, kernel: &NetKernel, ended: &Ended) -> Result<(), String> {
@@ -224,7 +267,7 @@ impl Plan {
         let Some((exit, counts)) = &*ended else {
             return Err("the server has not ended".into());
         };
-        if self.stop_ns.is_none() && *exit != Exit::Drained {
+        if self.second_stop_ns.is_none() && *exit != Exit::Drained {
             return Err(format!("the server ended {exit:?}"));
         }
         let net = kernel.net.borrow();
@@ -255,19 +298,10 @@ impl Plan {
             received: truths.map(|truth| truth.replies.len()).sum(),
             ran_ns: net.hosts.iter().map(|host| host.clock_ns).max().unwrap(),
             trace: net.trace.take().unwrap_or_default(),
+            exit: None,
+            summaries: Vec::new(),
         }
     }
-}
-
-/// Until all clients have ended, and then the server, which somebody stops if nobody has.
-fn drive(driver: &mut Driver, kernel: &NetKernel, clients: usize) -> Result<(), String> {
-    driver.run(|driver| (1..=clients).all(|number| driver.is_over(number)))?;
-    if !driver.is_over(0) {
-        let hosts = 0..=clients;
-        let now_ns = hosts.map(|host| kernel.at(host).clock_ns()).max();
-        kernel.signal_at(now_ns.unwrap(), Signal::Stop);
-    }
-    driver.run(|driver| driver.is_over(0))
 }
 
 impl Client {
@@ -326,6 +360,22 @@ pub fn json() -> Manner {
     }
 }
 
+/// A host that is a tenth of a millisecond away from the network.
+pub fn calm_place() -> Place {
+    Place {
+        machine: Machine {
+            clock_ns: 20,
+            call_ns: US,
+            ..Machine::IDEAL
+        },
+        link: Link {
+            latency_ns: 100 * US,
+            ..Link::default()
+        },
+        faults: Faults::default(),
+    }
+}
+
 /// A server that nothing keeps from answering.
 pub fn calm_config() -> ServerConfig {
     ServerConfig {
@@ -341,11 +391,19 @@ pub fn calm_config() -> ServerConfig {
     }
 }
 
+/// What ships, but for the room for datagrams: to clear a megabyte would cost more than all else.
+pub fn shipped() -> Sizes {
+    Sizes {
+        slot_bytes: COALESCED_MAX_BYTES,
+        ..Sizes::default()
+    }
+}
+
 /// Buffers and budgets whose edges a few bytes reach.
 pub const SMALL: Sizes = Sizes {
     window_bytes: 64,
     fresh_read_bytes: 16,
     share_bytes: 300,
-    slot_bytes: SLOT_MAX_BYTES,
+    slot_bytes: COALESCED_MAX_BYTES,
     phase_max: Duration::from_micros(20),
 };

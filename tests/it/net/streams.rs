@@ -147,8 +147,11 @@ impl Net {
                 Event::Connected { stream, outcome },
             );
         } else {
-            let delay_ns = self.delay_ns(host, where_to);
-            self.post(where_to, now_ns + delay_ns, Event::Syn { client, to });
+            match self.delay_ns(host, where_to) {
+                // As on a loopback: the other side's kernel works within this very call.
+                0 => self.syn(where_to, now_ns, client, to),
+                delay_ns => self.post(where_to, now_ns + delay_ns, Event::Syn { client, to }),
+            }
         }
         Ok(client)
     }
@@ -214,7 +217,11 @@ impl Net {
         stream.connected = Some(outcome.map(|_| ()));
         let host = stream.host;
         self.hosts[host].truth.connected(id, at_ns);
-        self.say(host, format_args!("stream {id} is connected: {outcome:?}"));
+        self.say_at(
+            host,
+            at_ns,
+            format_args!("stream {id} is connected: {outcome:?}"),
+        );
         self.edge(Id::Stream(id), at_ns);
     }
 

@@ -139,3 +139,21 @@ fn corrected_and_uncorrected_are_told_apart() {
         assert_eq!(from_send, Some(if is_open_loop { 400 } else { 1000 }));
     }
 }
+
+/// What left just before a signal belongs to the run, whatever became of it.
+#[test]
+fn what_left_before_a_run_was_broken_off_is_accounted_for() {
+    let mut stats = answered(0);
+    let stamp = Stamp {
+        intended: SECOND + 7,
+        sent: SECOND + 7,
+    };
+    stats.sent(stamp);
+    stats.sent(stamp);
+    // The turn had begun before.
+    stats.close_window(SECOND + 5, None);
+    stats.lost(stamp);
+    stats.abandoned(stamp);
+    assert_eq!((stats.due, stats.requests), (2, 2));
+    assert_eq!((stats.lost, stats.abandoned, stats.unsent()), (1, 1, 0));
+}

@@ -28,7 +28,7 @@ use crate::sim::rng::Rng;
 use crate::sim::seeds::env;
 
 /// How many worlds the ordinary test run makes.
-const WORLDS: u64 = 600;
+const WORLDS: u64 = 150;
 
 /// How many bits of a number tell the request; above them is the connection.
 const REQUEST_BITS: u32 = 44;

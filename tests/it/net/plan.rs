@@ -8,7 +8,7 @@ use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::protocol::stream::Rules;
 use pingpong::reactor::kernel::Signal;
-use pingpong::server::{Config as ServerConfig, Exit, Server, Sizes};
+use pingpong::server::{Exit, Server, Settings, Sizes};
 
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub rng: Rng,
-    pub config: ServerConfig,
+    pub config: Settings,
     pub sizes: Sizes,
     pub place: Place,
     /// It is bound to every address.
@@ -162,7 +162,7 @@ impl Plan {
         let is_faulty = !rng.one_in(3);
         let clients = rng.pick(&[1, 1, 1, 2, 3]);
         Self {
-            config: ServerConfig {
+            config: Settings {
                 max_connections: rng.pick(&[1, 2, 16]),
                 idle_timeout: rng
                     .pick(&[None, Some(150), Some(3000)])
@@ -235,7 +235,7 @@ impl Plan {
         } else {
             served
         };
-        let listeners = vec![kernel.listen(local, self.backlog_max)];
+        let listeners = vec![(kernel.listen(local, self.backlog_max), local)];
         let ports = vec![(kernel.bind(local), local)];
         let config = self.config.clone();
         let server = Server::with_sizes(kernel.clone(), config, self.sizes, listeners, ports);
@@ -377,8 +377,8 @@ pub fn calm_place() -> Place {
 }
 
 /// A server that nothing keeps from answering.
-pub fn calm_config() -> ServerConfig {
-    ServerConfig {
+pub fn calm_config() -> Settings {
+    Settings {
         max_connections: 1000,
         rules: Rules {
             max_message_bytes: 2000,

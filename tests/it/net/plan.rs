@@ -8,7 +8,7 @@ use pingpong::client::ping::report::{Manner, Style};
 use pingpong::client::ping::{Config, Pinger};
 use pingpong::protocol::stream::Rules;
 use pingpong::reactor::kernel::Signal;
-use pingpong::server::{Exit, Server, Settings as ServerConfig, Sizes};
+use pingpong::server::{Exit, Server, Settings, Sizes};
 
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub rng: Rng,
-    pub config: ServerConfig,
+    pub config: Settings,
     pub sizes: Sizes,
     pub place: Place,
     /// It is bound to every address.
@@ -110,7 +110,7 @@ fn faults(rng: &mut Rng, is_faulty: bool) -> Faults {
     }
 }
 
-pub fn place(rng: &mut Rng, is_faulty: bool) -> Place {
+fn place(rng: &mut Rng, is_faulty: bool) -> Place {
     Place {
         machine: machine(rng),
         link: link(rng, is_faulty),
@@ -162,7 +162,7 @@ impl Plan {
         let is_faulty = !rng.one_in(3);
         let clients = rng.pick(&[1, 1, 1, 2, 3]);
         Self {
-            config: ServerConfig {
+            config: Settings {
                 max_connections: rng.pick(&[1, 2, 16]),
                 idle_timeout: rng
                     .pick(&[None, Some(150), Some(3000)])
@@ -377,8 +377,8 @@ pub fn calm_place() -> Place {
 }
 
 /// A server that nothing keeps from answering.
-pub fn calm_config() -> ServerConfig {
-    ServerConfig {
+pub fn calm_config() -> Settings {
+    Settings {
         max_connections: 1000,
         rules: Rules {
             max_message_bytes: 2000,

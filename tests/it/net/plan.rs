@@ -110,7 +110,7 @@ fn faults(rng: &mut Rng, is_faulty: bool) -> Faults {
     }
 }
 
-fn place(rng: &mut Rng, is_faulty: bool) -> Place {
+pub fn place(rng: &mut Rng, is_faulty: bool) -> Place {
     Place {
         machine: machine(rng),
         link: link(rng, is_faulty),

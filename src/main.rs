@@ -10,11 +10,13 @@ use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
 #[cfg(feature = "load")]
 use pingpong::client::load::session;
+#[cfg(feature = "ping")]
+use pingpong::client::ping::run;
 use pingpong::listen::{self, Sockets, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::reactor::program::Program;
 use pingpong::server::{Config, Exit, Server};
-use pingpong::{client, limits, logging, outlet, signals};
+use pingpong::{limits, logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
@@ -26,10 +28,11 @@ const USAGE: u8 = 2;
 const OWN_DESCRIPTORS: usize = 4;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    match cli::parse(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(Command::Print(text)) => print(&text),
+        #[cfg(feature = "ping")]
         Ok(Command::Ping(options)) => match signals::prepare_client() {
-            Ok(()) => ExitCode::from(client::ping::run::run(&options)),
+            Ok(()) => ExitCode::from(run::run(&options)),
             Err(error) => fail(USAGE, &format!("cannot handle signals: {error}")),
         },
         Ok(Command::Serve(options)) => serve(&options),

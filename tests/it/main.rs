@@ -18,7 +18,9 @@ mod deadlines;
 mod load;
 mod log_limit;
 mod model;
+mod options;
 mod outlet;
+#[cfg(feature = "ping")]
 mod ping;
 mod protocol;
 mod run_queue;
@@ -26,6 +28,10 @@ mod serve;
 mod sim;
 mod splits;
 mod state;
+#[cfg_attr(
+    not(feature = "ping"),
+    allow(dead_code, reason = "some of it helps the clients' tests alone")
+)]
 mod support;
 mod tidy;
 mod tools;

@@ -128,33 +128,20 @@ pub const VERSION: &str = concat!("pingpong ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The text of `pingpong --help`.
 pub fn help() -> String {
-    let usages = COMMANDS
-        .iter()
-        .map(|it| format!("pingpong {} {}", it.command, it.usage));
+    let usage = |it: &Entry| format!("pingpong {} {}", it.command, it.usage);
+    let usages: Vec<_> = COMMANDS.iter().map(usage).collect();
     let own = COMMANDS.iter().map(|it| (it.command, it.about));
-    let others = [
-        (
-            "help COMMAND",
-            "the options of a command, as COMMAND --help",
-        ),
-        ("version", "the version"),
-    ];
-    let options = [
-        ("-h, --help", "this text"),
-        ("-V, --version", "the version"),
-    ];
+    let help = ("help COMMAND", "the options of a command");
+    let version = ("version", "the version");
+    let common = [("-h, --help", "this text"), ("-V, --version", version.1)];
+    let with_ping = ["", "  pingpong ping localhost\n"][usize::from(cfg!(feature = "ping"))];
     format!(
         "pingpong answers ping/pong over TCP and UDP on one port.\n\n\
          Usage: {}\n\nCommands:\n{}\nOptions:\n{}\n\
-         Try it:\n  pingpong serve &\n{}",
-        usages.collect::<Vec<_>>().join("\n       "),
-        columns(own.chain(others), COLUMN),
-        columns(options.into_iter(), COLUMN),
-        if cfg!(feature = "ping") {
-            "  pingpong ping localhost\n"
-        } else {
-            ""
-        },
+         Try it:\n  pingpong serve &\n{with_ping}",
+        usages.join("\n       "),
+        columns(own.chain([help, version]), COLUMN),
+        columns(common.into_iter(), COLUMN),
     )
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::os::unix::ffi::OsStrExt;
 
 use lexopt::{Arg, Parser};
 
@@ -61,17 +62,14 @@ impl<G> Opt<G> {
 
     /// The letter, without its dash.
     pub fn short(&self) -> Option<char> {
-        self.words().find_map(|word| match word.as_bytes() {
-            [b'-', letter] => Some(char::from(*letter)),
-            _ => None,
-        })
+        let (short, _) = self.name.split_once(", ")?;
+        short.chars().nth(1)
     }
 
     /// The long name, without its dashes.
     pub fn long(&self) -> &'static str {
-        self.words()
-            .find_map(|word| word.strip_prefix("--"))
-            .unwrap_or_default()
+        let mut names = self.words().filter_map(|word| word.strip_prefix("--"));
+        names.next().unwrap_or_default()
     }
 
     /// What its value is called, if it takes one.
@@ -116,14 +114,10 @@ pub struct Table<G: 'static> {
 }
 
 impl<G> Table<G> {
+    #[rustfmt::skip]
     const COMMON: &'static [Opt<G>] = &[
         opt("-h, --help", "", "this text", Set::Print(Self::help)),
-        opt(
-            "-V, --version",
-            "",
-            "the version",
-            Set::Print(|_| VERSION.into()),
-        ),
+        opt("-V, --version", "", "the version", Set::Print(|_| VERSION.into())),
     ];
 
     /// All options, those of every command too.
@@ -181,8 +175,8 @@ impl<G> Table<G> {
             }
             seen.push(opt.long());
         }
-        for opt in self.options().filter(|opt| !seen.contains(&opt.long())) {
-            let Some(name) = opt.variable() else { continue };
+        let unseen = self.options().filter(|opt| !seen.contains(&opt.long()));
+        for (opt, name) in unseen.filter_map(|opt| Some((opt, opt.variable()?))) {
             if let Some((_, text)) = environment.iter().find(|(it, _)| *it == *name) {
                 opt.set_by(given, &name, text)?;
             }
@@ -209,19 +203,13 @@ impl<G> Opt<G> {
     fn set_by(&self, given: &mut G, variable: &str, text: &OsStr) -> Result<(), UsageError> {
         let value = |text: &OsStr| Value::new(variable.into(), Some(text.into()));
         match self.set {
-            Set::Switch(set) => {
-                if value(text).switch()? {
-                    set(given);
-                }
-            }
+            Set::Switch(set) if value(text).switch()? => set(given),
+            Set::Switch(_) | Set::Print(_) => {}
             Set::Value(set) => set(given, value(text))?,
-            Set::Each(set) => match text.to_str() {
-                Some(list) => list
-                    .split(',')
-                    .try_for_each(|text| set(given, value(text.as_ref())))?,
-                None => set(given, value(text))?,
-            },
-            Set::Print(_) => {}
+            Set::Each(set) => {
+                let mut each = text.as_bytes().split(|byte| *byte == b',');
+                each.try_for_each(|text| set(given, value(OsStr::from_bytes(text))))?;
+            }
         }
         Ok(())
     }

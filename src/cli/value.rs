@@ -1,6 +1,6 @@
 //! The values of options.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 #[cfg(feature = "load")]
@@ -43,114 +43,95 @@ impl Value {
     }
 
     /// Understood by its type; `takes` says what that is.
-    pub(super) fn parsed<T: FromStr<Err: Display>>(self, takes: &str) -> Result<T, UsageError> {
-        let (name, text) = self.text(takes)?;
-        text.parse().map_err(|error| wrong(&name, &text, error))
+    pub(super) fn parsed<T: FromStr<Err: Display>>(&self, takes: &str) -> Result<T, UsageError> {
+        self.text(takes)?.parse().map_err(|error| self.wrong(error))
     }
 
     /// A whole number within bounds.
-    pub(super) fn number<T>(self, bounds: RangeInclusive<T>) -> Result<T, UsageError>
+    pub(super) fn number<T>(&self, bounds: RangeInclusive<T>) -> Result<T, UsageError>
     where
         T: FromStr + PartialOrd + Display,
     {
-        let (low, high) = (bounds.start(), bounds.end());
-        let takes = format!("a whole number from {low} to {high}");
-        self.understood(&takes, |text| {
-            text.parse().ok().filter(|number| bounds.contains(number))
-        })
+        let takes = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        let parse = |text: &str| text.parse().ok();
+        self.understood(&takes, |text| parse(text).filter(|it| bounds.contains(it)))
     }
 
     /// A number of bytes within bounds, which may end in k or M.
-    pub(super) fn size(self, bounds: RangeInclusive<usize>) -> Result<usize, UsageError> {
+    pub(super) fn size(&self, bounds: RangeInclusive<usize>) -> Result<usize, UsageError> {
         let (low, high) = (bounds.start(), bounds.end());
         let takes = format!("a whole number from {low} to {high}, also with k or M, as in 4k");
         self.understood(&takes, |text| {
-            parse_size(text).filter(|bytes| bounds.contains(bytes))
+            parse_size(text).filter(|it| bounds.contains(it))
         })
     }
 
     /// A duration.
-    pub(super) fn duration(self) -> Result<Duration, UsageError> {
+    pub(super) fn duration(&self) -> Result<Duration, UsageError> {
         let takes =
             "a number with us, ms, s, m, h or d, such as 500ms, 1.5s or 1m30s; a year at most";
         self.understood(takes, parse_duration)
     }
 
     /// A duration, of which 0 stands for no end.
-    pub(super) fn limit(self) -> Result<Option<Duration>, UsageError> {
+    pub(super) fn limit(&self) -> Result<Option<Duration>, UsageError> {
         let limit = self.duration()?;
         Ok((!limit.is_zero()).then_some(limit))
     }
 
     /// A duration that is longer than nothing.
     #[cfg(feature = "load")]
-    pub(super) fn positive(self) -> Result<Duration, UsageError> {
-        let too_short = UsageError::new(format!("{} must be longer than nothing", self.name));
-        self.limit()?.ok_or(too_short)
+    pub(super) fn positive(&self) -> Result<Duration, UsageError> {
+        let too_short = || UsageError::new(format!("{} must be longer than nothing", self.name));
+        self.limit()?.ok_or_else(too_short)
     }
 
     /// Bytes: `\r`, `\n`, `\t`, `\0`, `\\` and `\xNN` stand for what they do in most languages.
     #[cfg(feature = "load")]
-    pub(super) fn bytes(self) -> Result<Vec<u8>, UsageError> {
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, UsageError> {
         let takes = r"a text with the escapes \r \n \t \0 \\ \xNN";
-        self.understood(takes, |text| {
-            unescape(text).filter(|bytes| !bytes.is_empty())
-        })
+        self.understood(takes, |text| unescape(text).filter(|it| !it.is_empty()))
     }
 
     /// The name of a file.
     #[cfg(feature = "load")]
-    pub(super) fn path(self) -> Result<PathBuf, UsageError> {
-        self.raw("the name of a file").map(|(_, text)| text.into())
+    pub(super) fn path(&self) -> Result<PathBuf, UsageError> {
+        self.given("the name of a file").map(Into::into)
     }
 
     /// 1 or 0.
-    pub(super) fn switch(self) -> Result<bool, UsageError> {
-        self.understood("1 for on, or 0 for off", |text| match text {
-            "1" => Some(true),
-            "0" => Some(false),
-            _ => None,
+    pub(super) fn switch(&self) -> Result<bool, UsageError> {
+        self.understood("1 for on, or 0 for off", |text| {
+            matches!(text, "0" | "1").then_some(text == "1")
         })
     }
 
     fn understood<T>(
-        self,
+        &self,
         takes: &str,
         understand: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, UsageError> {
-        let (name, text) = self.text(takes)?;
-        understand(&text).ok_or_else(|| wrong(&name, &text, format!("it takes {takes}")))
+        understand(self.text(takes)?).ok_or_else(|| self.wrong(format!("it takes {takes}")))
     }
 
-    fn text(self, takes: &str) -> Result<(String, String), UsageError> {
-        let (name, text) = self.raw(takes)?;
-        match text.into_string() {
-            Ok(text) => Ok((name, text)),
-            Err(text) => Err(wrong(&name, &text.to_string_lossy(), "that is not UTF-8")),
-        }
+    fn text(&self, takes: &str) -> Result<&str, UsageError> {
+        let text = self.given(takes)?.to_str();
+        text.ok_or_else(|| self.wrong("that is not UTF-8"))
     }
 
-    fn raw(self, takes: &str) -> Result<(String, OsString), UsageError> {
-        let Self { name, text } = self;
-        match text {
-            Some(text) => Ok((name, text)),
-            None => Err(wrong(
-                &name,
-                "",
-                format!("its value is missing; it takes {takes}"),
-            )),
-        }
+    fn given(&self, takes: &str) -> Result<&OsStr, UsageError> {
+        let missing = || self.wrong(format!("its value is missing; it takes {takes}"));
+        self.text.as_deref().ok_or_else(missing)
     }
-}
 
-/// An option is written with a space before its value, a variable with an equals sign.
-fn wrong(name: &str, text: &str, what: impl Display) -> UsageError {
-    let between = match (text, name.starts_with('-')) {
-        ("", _) => "",
-        (_, true) => " ",
-        (_, false) => "=",
-    };
-    UsageError::new(format!("{name}{between}{text}: {what}"))
+    /// An option is written with a space before its value, a variable with an equals sign.
+    fn wrong(&self, what: impl Display) -> UsageError {
+        let text = self.text.as_deref().unwrap_or_default().to_string_lossy();
+        let is_option = self.name.starts_with('-');
+        let between = if is_option { " " } else { "=" };
+        let between = if text.is_empty() { "" } else { between };
+        UsageError::new(format!("{}{between}{text}: {what}", self.name))
+    }
 }
 
 /// Replaces the escapes; `None` where one is not known.

@@ -128,17 +128,7 @@ const RUNNING: &[Opt<ServeOptions>] = &[
 const ADDRESS: &str = "HOST:PORT, :PORT, PORT or [v6]:PORT";
 
 /// Other servers' names for it.
-const OTHER_WORDS_FOR_LISTEN: [&str; 9] = [
-    "-p",
-    "-l",
-    "-b",
-    "--port",
-    "--bind",
-    "--host",
-    "--addr",
-    "--address",
-    "--ip",
-];
+const OTHER_WORDS_FOR_LISTEN: &str = "-p -l -b --port --bind --host --addr --address --ip";
 
 impl Default for ServeOptions {
     fn default() -> Self {
@@ -188,7 +178,7 @@ pub fn parse(parser: lexopt::Parser, environment: &Environment) -> Result<Comman
 
 /// What those may mean who do not know `--listen` yet: `serve -p 9999`.
 fn meant_listen_by_option(given: &str, parser: &mut lexopt::Parser) -> Option<UsageError> {
-    let is_other_word = OTHER_WORDS_FOR_LISTEN.contains(&given);
+    let is_other_word = OTHER_WORDS_FOR_LISTEN.split(' ').any(|word| word == given);
     is_other_word.then(|| {
         let value = parser.value().unwrap_or_default();
         meant_listen("option", given, as_address(&value.to_string_lossy()))

@@ -7,7 +7,7 @@ mod generated;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use pingpong::cli::table::{Set, Table};
+use pingpong::cli::table::{Set, Table, opt};
 use pingpong::cli::{self, Command, UsageError};
 
 use crate::support::{assert_golden, read_project_file};
@@ -166,6 +166,29 @@ fn help_fits_a_terminal_and_lists_every_option() {
             "{listed:?}"
         );
     }
+}
+
+/// Up to the last column, and not beyond it.
+#[test]
+fn help_is_wrapped_where_the_terminal_ends() {
+    const HELP: &str = "a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f g h i";
+    let widest = |name| {
+        let options: &[_] = Box::leak(Box::new([opt(name, "", HELP, Set::Switch(|()| {}))]));
+        let table = Table {
+            command: "command",
+            usage: "",
+            about: "",
+            intro: "",
+            sections: Box::leak(Box::new([("Section", options)])),
+            notes: "",
+            argument: |(), _| Ok(()),
+            advice: |_, _| None,
+        };
+        table.help().lines().map(str::len).max()
+    };
+    // Two letters a step: one of the two has a line that ends in the last column.
+    assert_eq!(widest("--even-option N"), Some(80));
+    assert_eq!(widest("--odd-option N"), Some(79));
 }
 
 /// A long name and a letter are one option, whichever way its value is written.

@@ -7,7 +7,7 @@
 //! 3. [`reactor`]: readiness. Latches, run queue, deadlines, and the seam to the kernel. It knows no
 //!    ping.
 //! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
-//! 5. [`client`]: the other side of the wire, on the same parts.
+//! 5. `client`: the other side of the wire, on the same parts; with the Cargo features `ping` and `load`.
 //! 6. [`listen`], [`limits`], [`address`], [`signals`], [`cli`]: what is done once, before the loop.
 //! 7. [`logging`] and [`outlet`]: what is said, and how it is written without waiting.
 //!
@@ -21,6 +21,7 @@ pub use start::Config;
 
 pub mod address;
 pub mod cli;
+#[cfg(any(feature = "load", feature = "ping"))]
 pub mod client;
 pub mod limits;
 pub mod listen;

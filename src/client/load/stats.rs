@@ -48,7 +48,7 @@ pub enum Ended {
     #[default]
     Complete,
     /// A signal broke it off.
-    Interrupted,
+    BrokenOff,
     /// There was nobody to ask.
     NoConnection,
 }
@@ -59,7 +59,7 @@ impl Ended {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
-            Self::Interrupted => "interrupted",
+            Self::BrokenOff => "interrupted",
             Self::NoConnection => "no_connection",
         }
     }

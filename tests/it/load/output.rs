@@ -73,7 +73,7 @@ fn the_report_of_a_closed_loop() {
 fn the_report_of_an_open_loop_with_trouble() {
     let mut report = report(Some(1000));
     report.transport = Transport::Udp;
-    report.stats.ended = Ended::Interrupted;
+    report.stats.ended = Ended::BrokenOff;
     report.stats.lost = 3;
     report.stats.due += 3;
     report.stats.requests += 3;

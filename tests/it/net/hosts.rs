@@ -172,7 +172,7 @@ pub enum Call {
 pub enum Fault {
     Short,
     WouldBlock,
-    Interrupted,
+    BrokenOff,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -200,7 +200,7 @@ impl World {
         let fates = stats.replies + stats.lost + stats.unsent() + stats.abandoned;
         demand!(fates == stats.due, "{} were due: {stats:?}", stats.due);
         demand!(stats.wrong + stats.foreign == 0, "wrong: {stats:?}");
-        let is_stopped = stats.ended == Ended::Interrupted;
+        let is_stopped = stats.ended == Ended::BrokenOff;
         demand!(self.stop.is_some() || !is_stopped, "nobody stopped it");
         if stats.ended == Ended::NoConnection {
             demand!(stats.requests == 0, "requests without a connection");

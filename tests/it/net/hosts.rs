@@ -172,7 +172,7 @@ pub enum Call {
 pub enum Fault {
     Short,
     WouldBlock,
-    BrokenOff,
+    Interrupted,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

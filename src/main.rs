@@ -4,15 +4,15 @@
 use std::process::ExitCode;
 
 use log::info;
-use pingpong::cli::serve::ServeOptions;
-use pingpong::cli::{self, Command};
+use pingpong::inside::cli::serve::ServeOptions;
+use pingpong::inside::cli::{self, Command};
 #[cfg(feature = "load")]
-use pingpong::client::load::session;
+use pingpong::inside::client::load::session;
 #[cfg(feature = "ping")]
-use pingpong::client::ping;
-use pingpong::listen::StartError;
-use pingpong::server::{Exit, Server};
-use pingpong::{logging, outlet, signals};
+use pingpong::inside::client::ping;
+use pingpong::inside::listen::StartError;
+use pingpong::inside::server::{Exit, Server};
+use pingpong::inside::{logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;

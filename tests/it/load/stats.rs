@@ -1,7 +1,7 @@
 //! What a run's stats add up to.
 
-use pingpong::client::load::schedule::SECOND;
-use pingpong::client::load::stats::{ConnEnd, Stamp, Stats};
+use pingpong::inside::client::load::schedule::SECOND;
+use pingpong::inside::client::load::stats::{ConnEnd, Stamp, Stats};
 
 /// A run of a second, from the first to the second, in which so many requests were answered at once.
 fn answered(requests: u64) -> Stats {

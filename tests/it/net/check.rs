@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pingpong::client::ping::{Config, STAGGER};
+use pingpong::inside::client::ping::{Config, STAGGER};
 use serde_json::Value;
 
 use super::epoll::ns;

@@ -9,7 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::kernel::Signal;
+use pingpong::inside::reactor::kernel::Signal;
 
 use super::actor::Actor;
 use super::packets::Port;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
-use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::{DstIp, Flags, RecvMeta, RecvSlots, Transmit};
+use pingpong::inside::reactor::attempt::would_block;
+use pingpong::inside::reactor::kernel::{DstIp, Flags, RecvMeta, RecvSlots, Transmit};
 
 use super::epoll::Watch;
 use super::hosts::{Call, Event, Fault, Id, Net, US};

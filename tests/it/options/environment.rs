@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use pingpong::cli::{self, Command, UsageError};
+use pingpong::inside::cli::{self, Command, UsageError};
 
 use super::{Row, rows_of, sample};
 use crate::support::server::{pingpong, run};

@@ -4,8 +4,8 @@
 use clap::{Arg, ArgAction, Command, ValueHint};
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
-use pingpong::cli::table::Table;
-use pingpong::cli::{load, ping, serve};
+use pingpong::inside::cli::table::Table;
+use pingpong::inside::cli::{load, ping, serve};
 
 use super::{Row, rows_of};
 use crate::support::assert_golden;

@@ -7,8 +7,8 @@ mod generated;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use pingpong::cli::table::{Set, Table, opt};
-use pingpong::cli::{self, Command, UsageError};
+use pingpong::inside::cli::table::{Set, Table, opt};
+use pingpong::inside::cli::{self, Command, UsageError};
 
 use crate::support::{assert_golden, read_project_file};
 

@@ -8,13 +8,15 @@ use log::{info, warn};
 use pingpong::cli::load::LoadOptions;
 use pingpong::cli::serve::ServeOptions;
 use pingpong::cli::{self, Command};
+#[cfg(feature = "ping")]
+use pingpong::client;
 #[cfg(feature = "load")]
 use pingpong::client::load::session;
 use pingpong::listen::{self, Sockets, StartError};
 use pingpong::reactor::os::Os;
 use pingpong::reactor::program::Program;
 use pingpong::server::{Config, Exit, Server};
-use pingpong::{client, limits, logging, outlet, signals};
+use pingpong::{limits, logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
@@ -28,10 +30,13 @@ const OWN_DESCRIPTORS: usize = 4;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => print(&text),
+        #[cfg(feature = "ping")]
         Ok(Command::Ping(options)) => match signals::prepare_client() {
             Ok(()) => ExitCode::from(client::ping::run::run(&options)),
             Err(error) => fail(USAGE, &format!("cannot handle signals: {error}")),
         },
+        #[cfg(not(feature = "ping"))]
+        Ok(Command::Ping(_)) => fail(USAGE, "this build is the bare daemon: it has no ping"),
         Ok(Command::Serve(options)) => serve(&options),
         #[cfg(feature = "load")]
         Ok(Command::Load(options)) => load(&options),

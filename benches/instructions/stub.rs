@@ -169,10 +169,6 @@ impl Stream for End {
 }
 
 impl Datagrams for End {
-    fn connect(&mut self, _: SocketAddr) -> io::Result<()> {
-        Ok(())
-    }
-
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Stream::local_addr(self)
     }

@@ -3,21 +3,31 @@
 //! The map, in reading order:
 //!
 //! 1. [`target`]: whom to talk to. Names are looked up once, before the loop.
-//! 2. [`message`]: the ping that is sent, and what its pong must be, byte for byte.
-//! 3. [`histogram`]: times in bounded memory.
-//! 4. [`output`]: results on standard output, without ever waiting for who reads them.
-//! 5. [`json`]: results as JSON.
-//! 6. [`ping`]: `pingpong ping`.
-//! 7. `load`: `pingpong load`, with the Cargo feature of that name.
+//! 2. [`candidates`]: which of a name's addresses answers.
+//! 3. [`script`]: what is sent, and what has to come back, byte for byte.
+//! 4. [`requests`]: which request a reply belongs to.
+//! 5. [`output`]: results on standard output, without ever waiting for who reads them.
+//! 6. [`json`]: results as JSON.
+//! 7. [`ping`]: `pingpong ping`, with the Cargo feature of that name.
+//! 8. `load`: `pingpong load`, with the Cargo feature of that name.
 
 pub mod candidates;
-pub mod histogram;
 pub mod json;
 #[cfg(feature = "load")]
 pub mod load;
-pub mod message;
 pub mod output;
+#[cfg(feature = "ping")]
 pub mod ping;
 pub mod requests;
 pub mod script;
 pub mod target;
+
+/// What the command line names of a client that is not there.
+#[cfg(not(feature = "ping"))]
+#[path = "ping/plan.rs"]
+pub mod ping;
+
+/// Where the command line looks for it.
+pub mod message {
+    pub use super::ping::PAYLOAD_MAX_BYTES;
+}

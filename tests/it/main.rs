@@ -19,6 +19,7 @@ mod load;
 mod log_limit;
 mod model;
 mod outlet;
+#[cfg(feature = "ping")]
 mod ping;
 mod protocol;
 mod run_queue;

@@ -4,15 +4,14 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::SystemTime;
 
-use super::Pinger;
-use super::report::{Manner, Style};
+use super::{Manner, Pinger, Style};
 use crate::cli::ping::PingOptions;
 use crate::outlet::{self, Outlet};
 use crate::reactor::os::Os;
 
-/// At least one reply came.
+/// A reply came over every transport.
 const ANSWERED: u8 = 0;
-/// None came.
+/// Over one of them none came.
 const UNANSWERED: u8 = 1;
 /// It could not even be tried, or not be told.
 const FAILURE: u8 = 2;

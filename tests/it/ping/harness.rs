@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::client::ping::report::{Manner, Style};
-use pingpong::client::ping::{Config, Pinger};
+use pingpong::client::ping::{Config, Manner, Pinger, Style};
 use pingpong::protocol::turn_into_pong;
 
 use super::world::{Act, Connect, Script, World};

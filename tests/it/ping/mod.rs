@@ -5,7 +5,6 @@ mod command_line;
 mod figures;
 mod harness;
 mod json;
-mod message;
 mod misbehaviour;
 mod outcomes;
 mod output;

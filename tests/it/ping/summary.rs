@@ -2,8 +2,7 @@
 
 use super::harness::{AT_ONCE, GOOD, addresses, lines, pong, run, run_at, udp, us};
 use super::world::{Act, Script, World};
-use pingpong::client::ping::Config;
-use pingpong::client::ping::report::{Manner, Style};
+use pingpong::client::ping::{Config, Manner, Style};
 
 #[test]
 fn timestamps_are_those_of_ping() {

@@ -359,20 +359,17 @@ impl Stream for Handle {
 }
 
 impl Datagrams for Handle {
-    fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
-        self.with(|socket| socket.peer = Some(peer));
-        Ok(())
-    }
-
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Stream::local_addr(self)
     }
 
     fn receive(&mut self, slots: &mut RecvSlots, _most: usize) -> io::Result<usize> {
+        let peer = self.with(|socket| socket.peer);
         match self.next_act()? {
             Act::Send(bytes) => {
                 slots.bytes[..SLOT_MAX_BYTES][..bytes.len()].copy_from_slice(&bytes);
                 slots.info[0] = RecvMeta {
+                    source: peer.unwrap(),
                     len_bytes: bytes.len(),
                     segment_bytes: bytes.len(),
                     ..RecvMeta::default()
@@ -385,7 +382,7 @@ impl Datagrams for Handle {
     }
 
     fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
-        assert_eq!(Some(transmit.destination), self.with(|socket| socket.peer));
+        self.with(|socket| socket.peer = Some(transmit.destination));
         self.take_message(transmit.bytes);
         Ok(())
     }

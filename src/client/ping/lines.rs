@@ -1,0 +1,340 @@
+//! What is told of each ping: a line for people, or a JSON object.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+use super::failure::Failure;
+use super::json::{as_text, as_us, line};
+use super::text::{rounded_ms, time_of_reply};
+use crate::transport::Transport;
+
+/// How much of a wrong reply is shown.
+const SHOWN_BYTES: usize = 64;
+
+/// How pings are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A line each.
+    Lines,
+    /// A JSON object a line each.
+    Json,
+    /// A dot for each ping and a backspace for each reply: what stands there is what is missing.
+    Dots,
+    /// Not at all.
+    Quiet,
+}
+
+/// How to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How pings are told.
+    pub style: Style,
+    /// The beginning and the summary are JSON objects too.
+    pub json: bool,
+    /// The time of day before each line: `-D`.
+    pub timestamps: bool,
+    /// The port at this end: `--rotate-port`.
+    pub ports: bool,
+    /// The time of day.
+    pub clock: fn() -> SystemTime,
+}
+
+impl Manner {
+    /// The time of day in microseconds since 1970.
+    pub(super) fn unix_us(&self) -> u64 {
+        let since = (self.clock)().duration_since(SystemTime::UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What became of a ping, or of what came without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Its reply came.
+    Reply,
+    /// Its reply came after it had been told as lost.
+    Late,
+    /// Its reply came again.
+    Duplicate,
+    /// Its reply did not come in time.
+    NoReply,
+    /// It did not leave in time: there was no connection.
+    NoConnection,
+    /// All was over before its own time was.
+    Deadline,
+    /// Nobody listens there.
+    Refused,
+    /// The connection was torn down before the reply.
+    Reset,
+    /// The connection was closed before the reply, or within it.
+    Closed,
+    /// Something came that is no reply to any ping.
+    Wrong,
+    /// Something came from somebody else.
+    Foreign,
+    /// The kernel could not send or receive.
+    Error,
+}
+
+impl Outcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Reply => "reply",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::NoReply => "timeout",
+            Self::NoConnection => "connect_timeout",
+            Self::Deadline => "deadline",
+            Self::Refused => "refused",
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::Wrong => "wrong",
+            Self::Foreign => "foreign",
+            Self::Error => "error",
+        }
+    }
+
+    const fn is_reply(self) -> bool {
+        matches!(self, Self::Reply | Self::Late | Self::Duplicate)
+    }
+
+    /// What to do about the dot that stands for the ping.
+    const fn dots(self) -> &'static str {
+        match self {
+            Self::Reply | Self::Late => "\u{8} \u{8}",
+            Self::Duplicate | Self::NoReply | Self::NoConnection | Self::Deadline => "",
+            Self::Foreign => "E",
+            Self::Refused | Self::Reset | Self::Closed | Self::Wrong | Self::Error => "\u{8}E",
+        }
+    }
+}
+
+impl From<&Failure> for Outcome {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Refused => Self::Refused,
+            Failure::Reset => Self::Reset,
+            Failure::Closed => Self::Closed,
+            Failure::EndlessLine => Self::Wrong,
+            Failure::Other(_) => Self::Error,
+        }
+    }
+}
+
+/// All that is known of it; in JSON, what is not known is left out.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Told<'a> {
+    #[serde(skip)]
+    pub(super) outcome: Outcome,
+    #[serde(serialize_with = "as_text")]
+    pub(super) transport: Transport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seq: Option<u64>,
+    /// Who answered, or did not.
+    #[serde(serialize_with = "as_text")]
+    pub(super) peer: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) local_port: Option<u16>,
+    /// How long the reply is, or what there is of it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) received_bytes: usize,
+    /// How long connecting took, for the first reply on a connection.
+    #[serde(rename = "connect_us", serialize_with = "as_us")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connect: Option<Duration>,
+    /// The round-trip time, or how long was waited.
+    #[serde(rename = "time_us", serialize_with = "as_us")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) time: Option<Duration>,
+    /// What came in place of the reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) received: Option<Shown<'a>>,
+    /// What the kernel says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}
+
+impl Told<'_> {
+    pub(super) fn new(
+        transport: Transport,
+        outcome: Outcome,
+        peer: SocketAddr,
+        local_port: Option<u16>,
+    ) -> Self {
+        Self {
+            outcome,
+            transport,
+            seq: None,
+            peer,
+            local_port,
+            received_bytes: 0,
+            connect: None,
+            time: None,
+            received: None,
+            error: None,
+        }
+    }
+
+    fn text(&self, with_port: bool) -> String {
+        let mut which = self.transport.name().to_owned();
+        if let Some(seq) = self.seq {
+            which += &format!(" seq={seq}");
+        }
+        if let Some(port) = self.local_port.filter(|_| with_port) {
+            which += &format!(" port={port}");
+        }
+        let (peer, what) = (self.peer, self.what());
+        if self.outcome.is_reply() {
+            format!("{} bytes from {peer}: {which}{what}\n", self.received_bytes)
+        } else {
+            format!("From {peer}: {which} {what}\n")
+        }
+    }
+
+    /// What a line says after the number.
+    fn what(&self) -> String {
+        let bytes = self.received_bytes;
+        let waited_ms = rounded_ms(self.time.unwrap_or_default());
+        let received = self.received.unwrap_or(Shown(&[]));
+        match self.outcome {
+            Outcome::Reply => self.times(),
+            Outcome::Late => self.times() + " (late)",
+            Outcome::Duplicate => self.times() + " (DUP!)",
+            Outcome::NoReply => format!("timed out: no reply within {waited_ms} ms"),
+            Outcome::NoConnection => format!("timed out: no connection within {waited_ms} ms"),
+            Outcome::Deadline => format!("no reply by the deadline, after {waited_ms} ms"),
+            Outcome::Refused if self.transport == Transport::Udp => {
+                "refused: the port is unreachable".into()
+            }
+            Outcome::Refused => "connection refused".into(),
+            Outcome::Reset => "connection reset before the reply".into(),
+            Outcome::Closed if bytes > 0 => {
+                format!("connection closed after {bytes} bytes of the reply")
+            }
+            Outcome::Closed => "connection closed before the reply".into(),
+            Outcome::Wrong => format!("wrong reply of {bytes} bytes: {received}"),
+            Outcome::Foreign => {
+                format!("foreign reply of {bytes} bytes, not from the target: {received}")
+            }
+            Outcome::Error => self.error.clone().unwrap_or_default(),
+        }
+    }
+
+    fn times(&self) -> String {
+        let mut text = String::new();
+        for (name, time) in [("connect", self.connect), ("time", self.time)] {
+            if let Some(time) = time {
+                text += &format!(" {name}={} ms", time_of_reply(time));
+            }
+        }
+        text
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(bytes: &usize) -> bool {
+    *bytes == 0
+}
+
+/// What came in place of a reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = self.0.get(..SHOWN_BYTES).unwrap_or(self.0);
+        let more = if head.len() < self.0.len() { "..." } else { "" };
+        write!(f, "{}{more}", head.escape_ascii())
+    }
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// The first line, without the address in use.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) host: String,
+    /// Transports and lengths.
+    pub(super) what: String,
+}
+
+/// Tells pings: the text waits until the loop takes it.
+#[derive(Debug)]
+pub(super) struct Lines {
+    manner: Manner,
+    /// The first line, until it is known which address is in use.
+    header: Option<Header>,
+    text: String,
+    /// There is more than dots: it is to be shown now, and not with the next reply.
+    is_urgent: bool,
+}
+
+impl Lines {
+    pub(super) fn new(manner: Manner, header: Option<Header>) -> Self {
+        Self {
+            manner,
+            header,
+            text: String::new(),
+            is_urgent: false,
+        }
+    }
+
+    pub(super) fn manner(&self) -> &Manner {
+        &self.manner
+    }
+
+    /// Hands over the text so far: none until the first line can be written.
+    pub(super) fn take(&mut self) -> String {
+        if self.header.is_some() {
+            return String::new();
+        }
+        self.is_urgent = false;
+        std::mem::take(&mut self.text)
+    }
+
+    /// Something was told since, other than that a ping was begun.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.is_urgent
+    }
+
+    /// The first line as ping(8) has it can be written, as this is the address that it names.
+    pub(super) fn name_address(&mut self, address: SocketAddr) {
+        if let Some(Header { host, what }) = self.header.take() {
+            let header = format!("PING {host} ({address}) {what} bytes of data.\n");
+            self.text.insert_str(0, &header);
+        }
+    }
+
+    /// A ping was begun.
+    pub(super) fn begin(&mut self) {
+        if self.manner.style == Style::Dots {
+            self.text.push('.');
+        }
+    }
+
+    /// Tells one.
+    pub(super) fn tell(&mut self, told: &Told<'_>) {
+        self.name_address(told.peer);
+        self.is_urgent = true;
+        match self.manner.style {
+            Style::Lines => {
+                if self.manner.timestamps {
+                    let now_us = self.manner.unix_us();
+                    let (s, us) = (now_us / 1_000_000, now_us % 1_000_000);
+                    self.text += &format!("[{s}.{us:06}] ");
+                }
+                self.text += &told.text(self.manner.ports);
+            }
+            Style::Json => self.text += &line(told.outcome.name(), &self.manner, told),
+            Style::Dots => self.text += told.outcome.dots(),
+            Style::Quiet => {}
+        }
+    }
+}

@@ -142,7 +142,7 @@ fn the_deadline_ends_it_and_counts_replies_not_pings() {
     };
     let ran = run(AT_ONCE, SILENT, short);
     for line in [
-        "udp seq=3 timed out: no reply within 500 ms\n",
+        "udp seq=3 no reply by the deadline, after 500 ms\n",
         "3 packets transmitted, 0 received, 100% packet loss, time 2000ms\n",
     ] {
         assert!(ran.results.contains(line), "{}", ran.results);

@@ -40,6 +40,8 @@ pub(super) struct Conn<K: Kernel> {
     state: State,
     /// When connecting began.
     began_at: Instant,
+    /// The kernel has told something of it, or may have.
+    has_news: bool,
     is_retired: bool,
     /// The line that has begun and not ended.
     partial: Vec<u8>,
@@ -83,6 +85,7 @@ impl<K: Kernel> Conn<K> {
             wire,
             state,
             began_at,
+            has_news: false,
             is_retired: false,
             partial: Vec::new(),
             unsent: Vec::new(),
@@ -91,6 +94,7 @@ impl<K: Kernel> Conn<K> {
 
     /// Takes note of an event.
     pub(super) fn raise(&mut self, ready: Readiness) {
+        self.has_news = true;
         match &mut self.wire {
             Wire::Stream(stream) => stream.raise(ready),
             Wire::Datagrams(socket) => socket.raise(ready),
@@ -134,9 +138,9 @@ impl<K: Kernel> Conn<K> {
         }
     }
 
-    /// Looks whether the connection has come about; if it just has, says how long that took. `now`
-    /// is when the turn began: what was opened later than that has to wait for the next one, as its
-    /// end would be read off an older clock than its beginning.
+    /// Looks whether the connection has come about; if it just has, says how long that took, until
+    /// `now`, when the turn began. What this very turn has opened waits for the next: its end would
+    /// be read off the clock before its beginning.
     ///
     /// # Errors
     /// It never will.
@@ -144,12 +148,10 @@ impl<K: Kernel> Conn<K> {
         let (Wire::Stream(stream), State::Connecting) = (&mut self.wire, self.state) else {
             return Ok(None);
         };
-        let Some(connect) = now.checked_duration_since(self.began_at) else {
+        let connect = now.checked_duration_since(self.began_at);
+        let Some(connect) = connect.filter(|_| self.has_news && stream.is_writable()) else {
             return Ok(None);
         };
-        if !stream.is_writable() {
-            return Ok(None);
-        }
         match stream.try_write(Stream::connected) {
             Attempt::Blocked => Ok(None),
             Attempt::Done(()) => {

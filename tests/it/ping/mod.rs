@@ -1,7 +1,9 @@
 //! `pingpong ping`: in virtual time against a scripted server, and the real program on real
 //! sockets.
 
+mod belonging;
 mod command_line;
+mod ends;
 mod figures;
 mod harness;
 mod json;
@@ -12,5 +14,7 @@ mod pace;
 mod places;
 mod program;
 mod real;
+mod search;
+mod strangers;
 mod summary;
 mod world;

@@ -1,5 +1,7 @@
 //! A kernel with virtual time and one server, whose every reply is scripted.
 
+mod sockets;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -9,16 +11,15 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::{
-    Datagrams, Kernel, Listener, Readiness, RecvMeta, RecvSlots, SLOT_MAX_BYTES, Signal, Stream,
-    Token, Transmit,
-};
+use pingpong::reactor::kernel::{Kernel, Listener, Readiness, Signal, Token};
 
 /// What the server does at some time after it was asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// These bytes arrive.
     Send(Vec<u8>),
+    /// These bytes arrive from somebody else.
+    SendFrom(SocketAddr, Vec<u8>),
     /// Its end of the connection arrives.
     Close,
     /// An error arrives: a reset, or that the port is unreachable.
@@ -53,6 +54,9 @@ struct State {
     opened: usize,
     shut_down: usize,
     refused: Option<usize>,
+    mute: Option<SocketAddr>,
+    answering: Option<(SocketAddr, Script)>,
+    connect_time: Duration,
     has_route: bool,
     start: Instant,
     script: Script,
@@ -94,6 +98,9 @@ impl World {
             read_time: Duration::ZERO,
             shut_down: 0,
             refused: None,
+            mute: None,
+            answering: None,
+            connect_time: Duration::ZERO,
             has_route: true,
             sockets: BTreeMap::new(),
             agenda: BTreeMap::new(),
@@ -115,6 +122,21 @@ impl World {
     /// Whatever is sent on this socket finds no open port.
     pub(crate) fn refuse_socket(&self, number: usize) {
         self.0.borrow_mut().refused = Some(number);
+    }
+
+    /// Whatever is sent to this address is lost from now on.
+    pub(crate) fn mute(&self, address: Option<SocketAddr>) {
+        self.0.borrow_mut().mute = address;
+    }
+
+    /// From now on one address answers like this, and the others as before.
+    pub(crate) fn answer(&self, script: Script, address: SocketAddr) {
+        self.0.borrow_mut().answering = Some((address, script));
+    }
+
+    /// From now on each call that connects takes so long, and the connection is there with it.
+    pub(crate) fn each_connect_takes(&self, time: Duration) {
+        self.0.borrow_mut().connect_time = time;
     }
 
     /// Time passes while the client does not run.
@@ -191,12 +213,20 @@ impl Handle {
             socket.messages += 1;
             socket.messages
         });
+        let peer = self.with(|socket| socket.peer);
+        let mute = self.world.0.borrow().mute;
+        if mute.is_some() && mute == peer {
+            return;
+        }
         let refused = self.world.0.borrow().refused;
         if refused == Some(self.id) {
             let act = Act::Fail(io::ErrorKind::ConnectionRefused);
             return self.world.plan(self.id, Duration::ZERO, Some(act));
         }
-        let script = self.world.0.borrow().script;
+        let script = match self.world.0.borrow().answering {
+            Some((address, script)) if Some(address) == peer => script,
+            _ => self.world.0.borrow().script,
+        };
         for (after, act) in script(number, message) {
             self.world.plan(self.id, after, Some(act));
         }
@@ -285,6 +315,11 @@ impl Kernel for World {
         });
         let connect = self.0.borrow().connect;
         self.plan(handle.id, connect(peer).0, None);
+        let connect_time = self.0.borrow().connect_time;
+        if !connect_time.is_zero() {
+            self.stall(connect_time);
+            handle.with(|socket| socket.connected = Some(connect(peer).1.map_or(Ok(()), Err)));
+        }
         Ok(handle)
     }
 
@@ -309,89 +344,5 @@ impl Listener for NoListener {
 
     fn accept(&mut self) -> io::Result<(Handle, SocketAddr)> {
         match *self {}
-    }
-}
-
-impl Stream for Handle {
-    fn connected(&mut self) -> io::Result<()> {
-        match self.with(|socket| socket.connected) {
-            None => Err(would_block()),
-            Some(outcome) => outcome.map_err(io::Error::from),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.next_act()? {
-            Act::Send(bytes) => {
-                buffer[..bytes.len()].copy_from_slice(&bytes);
-                Ok(bytes.len())
-            }
-            // The end stays the end.
-            Act::Close => {
-                self.with(|socket| socket.inbox.push_front(Act::Close));
-                Ok(0)
-            }
-            Act::Fail(kind) => Err(kind.into()),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let message = self.with(|socket| {
-            socket.sent.extend_from_slice(bytes);
-            let is_whole = socket.sent.ends_with(b"\n");
-            is_whole.then(|| std::mem::take(&mut socket.sent))
-        });
-        if let Some(message) = message {
-            self.take_message(&message);
-        }
-        Ok(bytes.len())
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        let port = 50_000 + u16::try_from(self.id).unwrap();
-        Ok(([127, 0, 0, 1], port).into())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.world.0.borrow_mut().shut_down += 1;
-        Ok(())
-    }
-}
-
-impl Datagrams for Handle {
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Stream::local_addr(self)
-    }
-
-    fn receive(&mut self, slots: &mut RecvSlots, _most: usize) -> io::Result<usize> {
-        let peer = self.with(|socket| socket.peer);
-        match self.next_act()? {
-            Act::Send(bytes) => {
-                slots.bytes[..SLOT_MAX_BYTES][..bytes.len()].copy_from_slice(&bytes);
-                slots.info[0] = RecvMeta {
-                    source: peer.unwrap(),
-                    len_bytes: bytes.len(),
-                    segment_bytes: bytes.len(),
-                    ..RecvMeta::default()
-                };
-                Ok(1)
-            }
-            Act::Close => Ok(0),
-            Act::Fail(kind) => Err(kind.into()),
-        }
-    }
-
-    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.with(|socket| socket.peer = Some(transmit.destination));
-        self.take_message(transmit.bytes);
-        Ok(())
-    }
-
-    fn max_segments(&self) -> usize {
-        1
-    }
-
-    fn kernel_drops(&mut self) -> Option<u32> {
-        None
     }
 }

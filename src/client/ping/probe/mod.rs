@@ -154,7 +154,8 @@ impl<K: Kernel> Probe<K> {
         let young = young.count();
         self.stats.in_flight = (self.requests.waiting() - young) as u64;
         self.stats.sent -= young as u64;
-        let last_counted = (1..self.requests.next()).rev().find_map(|seq| {
+        let newest_first = (1..self.requests.next()).rev().take(REMEMBERED_MAX);
+        let last_counted = newest_first.into_iter().find_map(|seq| {
             let (ping, fate) = self.requests.get(seq)?;
             (fate != Fate::Waiting || !is_young(ping)).then_some(ping.begun_at)
         });

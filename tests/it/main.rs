@@ -27,6 +27,10 @@ mod serve;
 mod sim;
 mod splits;
 mod state;
+#[cfg_attr(
+    not(feature = "ping"),
+    allow(dead_code, reason = "some of it is for the tests of ping alone")
+)]
 mod support;
 mod tidy;
 mod tools;

@@ -49,28 +49,25 @@ pub(super) fn line(name: &str, manner: &Manner, members: &impl Serialize) -> Str
 }
 
 #[derive(Serialize)]
-struct Start {
+struct Start<'a> {
     schema: u32,
     version: &'static str,
-    targets: [Target; 1],
+    targets: [Target<'a>; 1],
     options: Options,
 }
 
 #[derive(Serialize)]
-struct Target {
-    host: String,
+struct Target<'a> {
+    host: &'a str,
     addresses: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct Options {
     transports: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     interval_s: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     timeout_s: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     deadline_s: Option<f64>,
     payload_bytes: usize,
     rotate_port: bool,
@@ -83,14 +80,13 @@ pub(super) fn start(
     transports: &[Transport],
     plan: &PingPlan,
 ) -> String {
-    let target = Target {
-        host: host.to_owned(),
-        addresses: addresses.iter().map(ToString::to_string).collect(),
-    };
     let start = Start {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
-        targets: [target],
+        targets: [Target {
+            host,
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        }],
         options: Options {
             transports: transports.iter().map(|it| it.name()).collect(),
             count: plan.count,
@@ -129,27 +125,23 @@ struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     connect: Option<Connects>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rtt: Option<RoundTrips>,
+    rtt: Option<Times<7>>,
 }
 
 #[derive(Serialize)]
 struct Connects {
     connections: u64,
-    min_us: f64,
-    avg_us: f64,
-    max_us: f64,
+    #[serde(flatten)]
+    times: Times<3>,
 }
 
-#[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "a key ends with its unit")]
-struct RoundTrips {
-    min_us: f64,
-    avg_us: f64,
-    max_us: f64,
-    mdev_us: f64,
-    p50_us: f64,
-    p99_us: f64,
-    jitter_us: f64,
+/// Times in nanoseconds, which become microseconds under these names.
+struct Times<const N: usize>([(&'static str, u64); N]);
+
+impl<const N: usize> Serialize for Times<N> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.map(|(name, ns)| (name, us(ns))))
+    }
 }
 
 /// The last line: over all, and each transport's own under its name.
@@ -182,18 +174,22 @@ impl From<&Stats> for Figures {
             time_ms: rounded_ms(stats.span()),
             connect: (connect.count > 0).then(|| Connects {
                 connections: connect.count,
-                min_us: us(connect.min_ns),
-                avg_us: us(connect.mean_ns()),
-                max_us: us(connect.max_ns),
+                times: Times([
+                    ("min_us", connect.min_ns),
+                    ("avg_us", connect.mean_ns()),
+                    ("max_us", connect.max_ns),
+                ]),
             }),
-            rtt: (rtt.count > 0).then(|| RoundTrips {
-                min_us: us(rtt.min_ns),
-                avg_us: us(rtt.mean_ns()),
-                max_us: us(rtt.max_ns),
-                mdev_us: us(rtt.deviation_ns()),
-                p50_us: us(stats.percentile_ns(50)),
-                p99_us: us(stats.percentile_ns(99)),
-                jitter_us: us(stats.jitter_ns()),
+            rtt: (rtt.count > 0).then(|| {
+                Times([
+                    ("min_us", rtt.min_ns),
+                    ("avg_us", rtt.mean_ns()),
+                    ("max_us", rtt.max_ns),
+                    ("mdev_us", rtt.deviation_ns()),
+                    ("p50_us", stats.percentile_ns(50)),
+                    ("p99_us", stats.percentile_ns(99)),
+                    ("jitter_us", stats.jitter_ns()),
+                ])
             }),
         }
     }

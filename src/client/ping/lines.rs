@@ -158,26 +158,6 @@ pub(super) struct Told<'a> {
 }
 
 impl Told<'_> {
-    pub(super) fn new(
-        transport: Transport,
-        outcome: Outcome,
-        peer: SocketAddr,
-        local_port: Option<u16>,
-    ) -> Self {
-        Self {
-            outcome,
-            transport,
-            seq: None,
-            peer,
-            local_port,
-            received_bytes: 0,
-            connect: None,
-            time: None,
-            received: None,
-            error: None,
-        }
-    }
-
     fn text(&self, with_port: bool) -> String {
         let mut which = self.transport.name().to_owned();
         if let Some(seq) = self.seq {

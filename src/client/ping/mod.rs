@@ -61,15 +61,6 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// turn at the server; or half an interval after, if that is less.
 pub const STAGGER: Duration = Duration::from_millis(10);
 
-/// Why it ends before its pings do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// The user said so: what is in flight until then counts.
-    Stopped(Instant),
-    /// At once.
-    Now,
-}
-
 /// The ping client, on any kernel. Results go to `results`, the figures so far to `status`.
 pub struct Pinger<K: Kernel, R, S> {
     kernel: K,
@@ -80,7 +71,8 @@ pub struct Pinger<K: Kernel, R, S> {
     results: Output<R>,
     status: Output<S>,
     deadline: Option<Instant>,
-    ending: Option<Ending>,
+    /// When it ends, whatever is in flight then: somebody has said so, or the deadline has passed.
+    ends_at: Option<Instant>,
     /// When the turn began.
     now: Instant,
 }
@@ -118,11 +110,8 @@ impl<K: Kernel, R: Write, S: Write> Program for Pinger<K, R, S> {
             Signal::Report => self.tell_so_far(),
             // They come to servers alone.
             Signal::HangUp | Signal::Unused(_) => {}
-            Signal::Stop if self.ending.is_some() => self.ending = Some(Ending::Now),
-            Signal::Stop => {
-                self.probes.iter_mut().for_each(Probe::stop);
-                self.ending = Some(Ending::Stopped(self.now + LAST_CHANCE));
-            }
+            Signal::Stop if self.ends_at.is_some() => self.ends_at = Some(self.now),
+            Signal::Stop => self.stop_at(self.now + LAST_CHANCE),
         }
         None
     }
@@ -136,8 +125,7 @@ impl<K: Kernel, R: Write, S: Write> Program for Pinger<K, R, S> {
         self.each_probe(Probe::expire);
         if self.deadline.is_some_and(|at| at <= self.now) {
             self.each_probe(Probe::expire_all);
-            self.probes.iter_mut().for_each(Probe::stop);
-            self.ending = Some(Ending::Now);
+            self.stop_at(self.now);
         }
         self.write();
         self.each_probe(Probe::begin);
@@ -173,10 +161,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         let mut probes = Vec::new();
         for number in transports.into_iter().zip(0..) {
             let probe = Probe::new(number, plan, addresses.clone(), first_at);
-            probe
-                .settled_address()
-                .into_iter()
-                .for_each(|address| lines.name_address(address));
+            probe.name_address(&mut lines);
             probes.push(probe);
             first_at += stagger;
         }
@@ -189,7 +174,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
             results,
             status: Output::new(status),
             deadline: plan.deadline.map(|deadline| now + deadline),
-            ending: None,
+            ends_at: None,
             now,
         }
     }
@@ -225,27 +210,23 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         }
         let is_flushed = self.results.is_flushed() && self.status.is_flushed();
         let retry = (!is_flushed).then(|| now + RETRY_AFTER);
-        let ending = match self.ending {
-            Some(Ending::Stopped(at)) => Some(at),
-            Some(Ending::Now) => Some(now),
-            None => None,
-        };
-        let probes = self
-            .probes
-            .iter_mut()
-            .filter_map(|probe| probe.next_deadline(now));
-        probes.chain(retry).chain(ending).chain(self.deadline).min()
+        let ends = [retry, self.ends_at, self.deadline].into_iter().flatten();
+        let probes = self.probes.iter_mut();
+        let probes = probes.filter_map(|probe| probe.next_deadline(now));
+        probes.chain(ends).min()
     }
 
     /// A ping, or all of them, have waited long enough.
     fn time_is_up(&mut self) -> bool {
-        let of_all = match self.ending {
-            Some(Ending::Stopped(at)) => Some(at),
-            _ => self.deadline,
-        };
         let now = self.now;
+        let of_all = self.ends_at.into_iter().chain(self.deadline);
         let of_pings = self.probes.iter_mut().filter_map(Probe::next_expiry);
         of_pings.chain(of_all).any(|at| at <= now)
+    }
+
+    fn stop_at(&mut self, at: Instant) {
+        self.probes.iter_mut().for_each(Probe::stop);
+        self.ends_at = Some(at);
     }
 
     fn tell_so_far(&mut self) {
@@ -254,11 +235,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
     }
 
     fn is_over(&self) -> bool {
-        let is_ended = match self.ending {
-            Some(Ending::Stopped(at)) => at <= self.now,
-            Some(Ending::Now) => true,
-            None => false,
-        };
+        let is_ended = self.ends_at.is_some_and(|at| at <= self.now);
         is_ended || self.results.is_broken() || self.probes.iter().all(Probe::is_over)
     }
 

@@ -85,7 +85,7 @@ impl Spread {
 }
 
 /// All figures of one transport, or of both together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// Pings that were begun, whether or not they could leave.
     pub sent: u64,
@@ -108,34 +108,20 @@ pub struct Stats {
     /// The exponentially weighted mean of round-trip times, an eighth for each new one, as ping(8)
     /// has it.
     pub ewma_ns: u64,
-    times: Histogram<u32>,
+    times: Times,
     previous_ns: Option<u64>,
     differences: Spread,
 }
 
-impl Default for Stats {
-    /// Nothing has happened.
-    #[expect(
-        clippy::expect_used,
-        reason = "the bounds are fixed, and every test would hear of it"
-    )]
+/// How often each time was seen.
+#[derive(Clone, Debug)]
+struct Times(Histogram<u32>);
+
+impl Default for Times {
+    #[expect(clippy::expect_used, reason = "the bounds are no input's")]
     fn default() -> Self {
-        let times = Histogram::new_with_bounds(1, LONGEST_NS, PRECISION_DIGITS);
-        Self {
-            sent: 0,
-            received: 0,
-            in_flight: 0,
-            late: 0,
-            duplicates: 0,
-            errors: 0,
-            round_trip: Spread::default(),
-            connect: Spread::default(),
-            begun: None,
-            ewma_ns: 0,
-            times: times.expect("these bounds can be had"),
-            previous_ns: None,
-            differences: Spread::default(),
-        }
+        let none = Histogram::new_with_bounds(1, LONGEST_NS, PRECISION_DIGITS);
+        Self(none.expect("these bounds can be had"))
     }
 }
 
@@ -152,7 +138,7 @@ impl Stats {
         let ns = nanoseconds(round_trip);
         self.received += 1;
         self.round_trip.record_ns(ns);
-        self.times.saturating_record(ns);
+        self.times.0.saturating_record(ns);
         if let Some(previous) = self.previous_ns.replace(ns) {
             self.differences.record_ns(ns.abs_diff(previous));
         }
@@ -173,7 +159,7 @@ impl Stats {
         self.errors += other.errors;
         self.round_trip.add(&other.round_trip);
         self.connect.add(&other.connect);
-        let added = self.times.add(&other.times);
+        let added = self.times.0.add(&other.times.0);
         debug_assert!(added.is_ok(), "they have the same bounds");
         self.differences.add(&other.differences);
         self.begun = match (self.begun, other.begun) {
@@ -212,13 +198,13 @@ impl Stats {
             return shortest;
         }
         let mut seen = 0;
-        let mut slots = self.times.iter_recorded();
+        let mut slots = self.times.0.iter_recorded();
         let slot = slots.find(|slot| {
             seen += slot.count_since_last_iteration();
             seen >= rank
         });
         slot.map_or(longest, |slot| {
-            let middle = self.times.median_equivalent(slot.value_iterated_to());
+            let middle = self.times.0.median_equivalent(slot.value_iterated_to());
             middle.clamp(shortest, longest)
         })
     }

@@ -119,13 +119,12 @@ fn digits_that_repeat_mean_the_ping_that_waits() {
 
 #[test]
 fn a_wrong_reply_ends_the_ping_that_it_claims_to_answer() {
-    let script: Script = |number, message| match number {
-        1 => vec![],
-        _ => {
-            let mut reply = pong_bytes(message);
-            reply[0] = b'P';
-            vec![(us(50), Act::Send(reply))]
-        }
+    let script: Script = |number, message| {
+        let mut reply = pong_bytes(message);
+        reply[0] = b'P';
+        let is_first = number == 1;
+        let replies = (!is_first).then_some((us(50), Act::Send(reply)));
+        replies.into_iter().collect()
     };
     let two = Config {
         interval: ms(100),

@@ -8,6 +8,7 @@ pub(crate) enum Json {
     Object(BTreeMap<String, Json>),
     List(Vec<Json>),
     Truth(bool),
+    Null,
     Text(String),
     /// As it was written.
     Number(String),
@@ -61,6 +62,10 @@ fn value(rest: &mut &str) -> Json {
         Some('t') => {
             take(rest, "true");
             Json::Truth(true)
+        }
+        Some('n') => {
+            take(rest, "null");
+            Json::Null
         }
         Some('f') => {
             take(rest, "false");

@@ -48,7 +48,7 @@ fn json_has_an_object_a_line_and_units_in_its_keys() {
         "{{\"type\":\"start\",{stamp},\"schema\":1,\"version\":\"{version}\",\"targets\":\
          [{{\"host\":\"host\",\"addresses\":[\"10.0.0.1:8888\"]}}],\"options\":\
          {{\"transports\":[\"udp\"],\"count\":3,\"interval_s\":1.0,\"timeout_s\":1.0,\
-         \"payload_bytes\":4,\"rotate_port\":false}}}}"
+         \"deadline_s\":null,\"payload_bytes\":4,\"rotate_port\":false}}}}"
     );
     assert_eq!(lines[0], start);
     assert_eq!(lines[1..5], expected);

@@ -3,6 +3,7 @@
 mod conns;
 mod replies;
 mod search;
+mod send;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,8 +17,7 @@ use super::stats::Stats;
 use super::{COUNTED_AGE, FLOOD_PATIENCE};
 use crate::client::candidates::Candidates;
 use crate::client::requests::{Fate, Requests};
-use crate::client::script::{FRAME_BYTES, Number, Script};
-use crate::reactor::attempt::Attempt;
+use crate::client::script::{FRAME_BYTES, Script};
 use crate::reactor::kernel::{Kernel, Readiness};
 use crate::state::State;
 use crate::transport::Transport;
@@ -300,60 +300,6 @@ impl<K: Kernel> Probe<K> {
         self.plan.count.is_some_and(|count| done >= count)
     }
 
-    /// Sends what has been begun and not sent. It is the last thing in a turn, so that nothing
-    /// stands between sending and the wait for the reply.
-    pub(super) fn send(&mut self, turn: &mut Turn<'_, K>) {
-        for _ in 0..self.unsent.len() {
-            let Some((seq, id)) = self.unsent.pop_front() else {
-                break;
-            };
-            match self.send_one(seq, id, turn) {
-                Attempt::Done(()) => {}
-                Attempt::Blocked => self.unsent.push_back((seq, id)),
-                Attempt::Failed(error) => self.fail_conn(id, error.into(), turn),
-            }
-        }
-    }
-
-    /// Sends a ping, after what its connection still has of the one before.
-    fn send_one(&mut self, seq: u64, id: usize, turn: &mut Turn<'_, K>) -> Attempt<()> {
-        let waits = matches!(self.requests.get(seq), Some((_, Fate::Waiting)));
-        let (true, Some(conn)) = (waits, self.conns.get_mut(id)) else {
-            return Attempt::Done(());
-        };
-        match conn.send_rest() {
-            Attempt::Done(()) => {}
-            not_now => return not_now,
-        }
-        let message = self.script.request(Number::new(0, seq));
-        // The turn began a while ago, and the kernel may have the reply before the call returns: so
-        // the clock is read once more, as the last thing before the call.
-        let sent_at = turn.kernel.now();
-        let outcome = conn.send(message);
-        if !matches!(outcome, Attempt::Blocked) {
-            conn.owed += 1;
-            let ping = self.requests.get_mut(seq);
-            let mut carriers = ping.into_iter().flat_map(|ping| &mut ping.carriers);
-            if let Some(carrier) = carriers.find(|carrier| carrier.conn == id) {
-                carrier.sent_at = Some(sent_at);
-            }
-        }
-        outcome
-    }
-
-    /// Sends the rest of pings that a stream took in part.
-    pub(super) fn send_rests(&mut self, turn: &mut Turn<'_, K>) {
-        let mut failed = Vec::new();
-        for conn in self.conns.iter_mut() {
-            if let Attempt::Failed(error) = conn.send_rest() {
-                failed.push((conn.id, error));
-            }
-        }
-        for (id, error) in failed {
-            self.fail_conn(id, error.into(), turn);
-        }
-    }
-
     /// A ping could not be carried at all, or no further.
     fn fail_ping(
         &mut self,
@@ -385,6 +331,17 @@ impl<K: Kernel> Probe<K> {
     fn told_of_conn(&self, id: Option<usize>, outcome: Outcome) -> Told<'static> {
         let conn = id.and_then(|id| self.conns.get(id));
         let peer = conn.map_or_else(|| self.candidates.current(), |conn| conn.peer);
-        Told::new(self.transport, outcome, peer, conn.map(|conn| conn.port))
+        Told {
+            outcome,
+            transport: self.transport,
+            seq: None,
+            peer,
+            local_port: conn.map(|conn| conn.port),
+            received_bytes: 0,
+            connect: None,
+            time: None,
+            received: None,
+            error: None,
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{Carrier, Probe, Turn};
 use crate::client::candidates::PATIENCE;
 use crate::client::ping::failure::Failure;
+use crate::client::ping::lines::Lines;
 use crate::client::ping::plan::PingPlan;
 use crate::reactor::kernel::Kernel;
 
@@ -26,10 +27,11 @@ impl<K: Kernel> Probe<K> {
         self.candidates.current()
     }
 
-    /// The address that is in use, once one has answered, or if there is but one.
-    pub(in super::super) fn settled_address(&self) -> Option<SocketAddr> {
-        let is_settled = !self.candidates.is_searching();
-        is_settled.then(|| self.candidates.current())
+    /// Has the first line name the address in use, if there is but one.
+    pub(in super::super) fn name_address(&self, lines: &mut Lines) {
+        if !self.candidates.is_searching() {
+            lines.name_address(self.address());
+        }
     }
 
     /// Tries the next address beside those that have said nothing so far, with the newest ping that

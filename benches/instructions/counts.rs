@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
-use pingpong::reactor::program::Program;
 use pingpong::protocol::stream::{Batch, Rules};
+use pingpong::reactor::program::Program;
 use pingpong::server::{Config, Server};
 use pingpong_instructions::{Stub, Wire};
 

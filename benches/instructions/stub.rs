@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::reactor::kernel::{
-    RecvMeta, RecvSlots, Datagrams, Transmit, Kernel, Listener, Readiness, Signal, Stream, Token,
+    Datagrams, Kernel, Listener, Readiness, RecvMeta, RecvSlots, Signal, Stream, Token, Transmit,
 };
 
 /// What has come since the last wait, and what went out in all.

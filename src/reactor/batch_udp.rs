@@ -6,7 +6,9 @@ use std::os::fd::AsRawFd;
 
 use mio::net::UdpSocket;
 use nix::cmsg_space;
-use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err, sockaddr_in6};
+use nix::libc::{
+    SO_EE_ORIGIN_LOCAL, in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err, sockaddr_in6,
+};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage,
     recvmmsg, recvmsg, sendmsg,
@@ -87,23 +89,29 @@ impl BatchUdp {
         Ok(count)
     }
 
-    /// Takes the oldest error out of its queue: recvmsg(2), `MSG_ERRQUEUE`.
+    /// Takes the oldest error that the network has told out of its queue: recvmsg(2),
+    /// `MSG_ERRQUEUE`. Those of this host's own were told by the calls that met them.
     fn next_error(&self) -> Option<io::Error> {
         let mut quoted = [0; QUOTED_BYTES];
-        let mut quoted = [IoSliceMut::new(&mut quoted)];
         let mut controls = cmsg_space!(sock_extended_err, sockaddr_in6);
-        let message = recvmsg::<SockaddrStorage>(
-            self.socket.as_raw_fd(),
-            &mut quoted,
-            Some(&mut controls),
-            MsgFlags::MSG_ERRQUEUE,
-        );
-        let message = message.ok()?;
-        message.cmsgs().ok()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv4RecvErr(error, _) => Some(error_of(&error)),
-            ControlMessageOwned::Ipv6RecvErr(error, _) => Some(error_of(&error)),
-            _ => None,
-        })
+        loop {
+            let mut buffers = [IoSliceMut::new(&mut quoted)];
+            let message = recvmsg::<SockaddrStorage>(
+                self.socket.as_raw_fd(),
+                &mut buffers,
+                Some(&mut controls),
+                MsgFlags::MSG_ERRQUEUE,
+            );
+            let message = message.ok()?;
+            let error = message.cmsgs().ok()?.find_map(|control| match control {
+                ControlMessageOwned::Ipv4RecvErr(error, _) => Some(error),
+                ControlMessageOwned::Ipv6RecvErr(error, _) => Some(error),
+                _ => None,
+            })?;
+            if error.ee_origin != SO_EE_ORIGIN_LOCAL {
+                return Some(io::Error::from_raw_os_error(error.ee_errno.cast_signed()));
+            }
+        }
     }
 
     fn send_once(&self, transmit: &Transmit<'_>) -> io::Result<()> {
@@ -208,10 +216,6 @@ impl Datagrams for BatchUdp {
     fn kernel_drops(&mut self) -> Option<u32> {
         self.drop_count.as_mut()?.read()
     }
-}
-
-fn error_of(error: &sock_extended_err) -> io::Error {
-    io::Error::from_raw_os_error(error.ee_errno.cast_signed())
 }
 
 fn meta(message: &RecvMsg<'_, '_, SockaddrStorage>) -> RecvMeta {

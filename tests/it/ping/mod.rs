@@ -14,6 +14,7 @@ mod pace;
 mod places;
 mod program;
 mod real;
+mod requests;
 mod search;
 mod strangers;
 mod summary;

@@ -9,7 +9,7 @@ use pingpong::client::ping::{Config, Manner, Pinger, Style};
 use pingpong::reactor::program::Program;
 
 use super::harness::{AT_ONCE, GOOD, SILENT, Sink, config, lines, ms, run_at, udp, us};
-use super::world::{Connect, World};
+use super::world::{Act, Connect, World};
 
 /// Nobody answers at the IPv6 one.
 const V4_ALONE: Connect = |peer| match peer {
@@ -236,6 +236,17 @@ fn the_first_line_names_the_address_in_use_before_anything_else() {
     };
     let ran = run_at(&first_is_silent(), config(), quiet, two());
     let expected = "PING host (127.0.0.1:1) tcp 4(9) bytes of data.\n\ntcp connect";
+    assert!(ran.results.starts_with(expected), "{}", ran.results);
+
+    // A stranger is not it.
+    let world = World::new(AT_ONCE, |_, message| {
+        vec![(
+            us(30),
+            Act::SendFrom("10.0.0.9:53".parse().unwrap(), message.to_vec()),
+        )]
+    });
+    let ran = run_at(&world, udp(), lines(), two());
+    let expected = "PING host ([::1]:1) udp 4(9) bytes of data.\nFrom 10.0.0.9:53: udp seq=1 ";
     assert!(ran.results.starts_with(expected), "{}", ran.results);
 
     // Nobody answers: the one that the first line of all is about.

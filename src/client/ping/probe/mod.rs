@@ -147,15 +147,12 @@ impl<K: Kernel> Probe<K> {
     /// of the younger ones nobody knows, and they count as never begun.
     pub(super) fn count_in_flight(&mut self, now: Instant) {
         let is_young = |ping: &Ping| now.saturating_duration_since(ping.begun_at) < COUNTED_AGE;
-        let young = self
-            .requests
-            .iter_waiting()
-            .filter(|(_, ping)| is_young(ping));
-        let young = young.count();
+        let waiting = self.requests.iter_waiting();
+        let young = waiting.filter(|(_, ping)| is_young(ping)).count();
         self.stats.in_flight = (self.requests.waiting() - young) as u64;
         self.stats.sent -= young as u64;
-        let newest_first = (1..self.requests.next()).rev().take(REMEMBERED_MAX);
-        let last_counted = newest_first.into_iter().find_map(|seq| {
+        let mut newest_first = (1..self.requests.next()).rev().take(REMEMBERED_MAX);
+        let last_counted = newest_first.find_map(|seq| {
             let (ping, fate) = self.requests.get(seq)?;
             (fate != Fate::Waiting || !is_young(ping)).then_some(ping.begun_at)
         });

@@ -17,7 +17,7 @@ const WRONG_REPLY_BYTES: usize = 1024;
 
 impl<K: Kernel> Probe<K> {
     /// Receives what came, and tells it.
-    pub(in super::super) fn receive(&mut self, turn: &mut Turn<'_, K>) {
+    pub(crate) fn receive(&mut self, turn: &mut Turn<'_, K>) {
         let mut next_id = 0;
         while let Some(conn) = self.conns.first_from(next_id) {
             let id = conn.id;
@@ -164,13 +164,15 @@ impl<K: Kernel> Probe<K> {
     ) {
         let (reply, _) = turn.inbox.reply(index);
         let claimed = self.script.claimed_digits(reply);
+        let told = self.told_of_conn(Some(id), Outcome::Foreign);
         self.stats.errors += 1;
+        turn.lines.name_address(told.peer);
         turn.lines.tell(&Told {
             peer: source,
             seq: claimed.and_then(|digits| self.find(id, digits)),
             received: Some(Shown(reply)),
             received_bytes: reply.len(),
-            ..self.told_of_conn(Some(id), Outcome::Foreign)
+            ..told
         });
     }
 

@@ -23,12 +23,12 @@ pub(super) fn patience(plan: &PingPlan, addresses: usize) -> Duration {
 
 impl<K: Kernel> Probe<K> {
     /// The address that is tried, or in use.
-    pub(in super::super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.candidates.current()
     }
 
     /// Has the first line name the address in use, if there is but one.
-    pub(in super::super) fn name_address(&self, lines: &mut Lines) {
+    pub(crate) fn name_address(&self, lines: &mut Lines) {
         if !self.candidates.is_searching() {
             lines.name_address(self.address());
         }
@@ -36,7 +36,7 @@ impl<K: Kernel> Probe<K> {
 
     /// Tries the next address beside those that have said nothing so far, with the newest ping that
     /// waits.
-    pub(in super::super) fn try_next_address(&mut self, turn: &mut Turn<'_, K>) {
+    pub(crate) fn try_next_address(&mut self, turn: &mut Turn<'_, K>) {
         let Some(due_at) = self.next_try_at.filter(|at| *at <= turn.now) else {
             return;
         };

@@ -9,7 +9,7 @@ use crate::reactor::kernel::Kernel;
 impl<K: Kernel> Probe<K> {
     /// Sends what has been begun and not sent. It is the last thing in a turn, so that nothing
     /// stands between sending and the wait for the reply.
-    pub(in super::super) fn send(&mut self, turn: &mut Turn<'_, K>) {
+    pub(crate) fn send(&mut self, turn: &mut Turn<'_, K>) {
         for _ in 0..self.unsent.len() {
             let Some((seq, id)) = self.unsent.pop_front() else {
                 break;
@@ -49,7 +49,7 @@ impl<K: Kernel> Probe<K> {
     }
 
     /// Sends the rest of pings that a stream took in part.
-    pub(in super::super) fn send_rests(&mut self, turn: &mut Turn<'_, K>) {
+    pub(crate) fn send_rests(&mut self, turn: &mut Turn<'_, K>) {
         let mut failed = Vec::new();
         for conn in self.conns.iter_mut() {
             if let Attempt::Failed(error) = conn.send_rest() {

@@ -10,7 +10,7 @@
 //! | `probe` | all pings over one transport: when they are due, what carries them, which address answers |
 //! | `conn`, `inbox` | a connection or a datagram socket, and what it brought |
 //! | `stats`, `summary` | what it all came to |
-//! | `lines`, `json`, `text` | how it is told |
+//! | `told`, `lines`, `json`, `text` | how it is told |
 //! | [`run`] | from the command line to the exit status |
 
 mod conn;
@@ -24,6 +24,7 @@ pub mod run;
 mod stats;
 mod summary;
 mod text;
+mod told;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

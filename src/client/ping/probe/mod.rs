@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::inbox::Inbox;
-use super::lines::{Lines, Outcome, Told};
+use super::lines::Lines;
 use super::plan::PingPlan;
 use super::stats::Stats;
+use super::told::{Outcome, Told};
 use super::{COUNTED_AGE, FLOOD_PATIENCE};
 use crate::client::candidates::Candidates;
 use crate::client::requests::{Fate, Requests};

@@ -22,11 +22,11 @@ const RECEIVES_PER_TURN: usize = 16;
 pub(super) struct Inbox {
     slots: RecvSlots,
     bytes: Vec<u8>,
-    replies: Vec<Reply>,
+    replies: Vec<Arrived>,
 }
 
 #[derive(Debug)]
-struct Reply {
+struct Arrived {
     place: Range<usize>,
     /// Who sent it, of a datagram.
     source: Option<SocketAddr>,
@@ -67,7 +67,7 @@ impl Inbox {
         for at in memchr_iter(b'\n', &self.bytes) {
             let place = start..at + 1;
             start = place.end;
-            self.replies.push(Reply {
+            self.replies.push(Arrived {
                 place,
                 source: None,
             });
@@ -123,7 +123,7 @@ impl Inbox {
             for datagram in segments.chain(empty) {
                 let start = self.bytes.len();
                 self.bytes.extend_from_slice(datagram);
-                self.replies.push(Reply {
+                self.replies.push(Arrived {
                     place: start..self.bytes.len(),
                     source: Some(meta.source),
                 });

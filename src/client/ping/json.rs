@@ -16,7 +16,7 @@ use crate::transport::Transport;
 const SCHEMA: u32 = 1;
 
 #[derive(Serialize)]
-struct Line<'a, T> {
+struct Stamped<'a, T> {
     r#type: &'a str,
     unix_s: f64,
     /// `-D`: the same, by the name that it had before every line had it.
@@ -33,13 +33,13 @@ struct Line<'a, T> {
 )]
 pub(super) fn line(name: &str, manner: &Manner, members: &impl Serialize) -> String {
     let unix_s = manner.unix_us() as f64 / 1e6;
-    let line = Line {
+    let stamped = Stamped {
         r#type: name,
         unix_s,
         unix_time_s: manner.timestamps.then_some(unix_s),
         members,
     };
-    match serde_json::to_string(&line) {
+    match serde_json::to_string(&stamped) {
         Ok(text) => text + "\n",
         Err(error) => {
             log::error!("a result has no JSON: {error}: please report this bug");
@@ -52,18 +52,18 @@ pub(super) fn line(name: &str, manner: &Manner, members: &impl Serialize) -> Str
 struct Start<'a> {
     schema: u32,
     version: &'static str,
-    targets: [Target<'a>; 1],
-    options: Options,
+    targets: [StartTarget<'a>; 1],
+    options: StartOptions,
 }
 
 #[derive(Serialize)]
-struct Target<'a> {
+struct StartTarget<'a> {
     host: &'a str,
     addresses: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Options {
+struct StartOptions {
     transports: Vec<&'static str>,
     count: Option<u64>,
     interval_s: f64,
@@ -83,11 +83,11 @@ pub(super) fn start(
     let start = Start {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
-        targets: [Target {
+        targets: [StartTarget {
             host,
             addresses: addresses.iter().map(ToString::to_string).collect(),
         }],
-        options: Options {
+        options: StartOptions {
             transports: transports.iter().map(|it| it.name()).collect(),
             count: plan.count,
             interval_s: plan.interval.as_secs_f64(),
@@ -104,15 +104,15 @@ pub(super) fn start(
 struct Summary<'a> {
     host: &'a str,
     #[serde(flatten)]
-    total: Figures,
+    total: Sums,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tcp: Option<Figures>,
+    tcp: Option<Sums>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    udp: Option<Figures>,
+    udp: Option<Sums>,
 }
 
 #[derive(Serialize)]
-struct Figures {
+struct Sums {
     sent: u64,
     received: u64,
     in_flight: u64,
@@ -125,20 +125,20 @@ struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     connect: Option<Connects>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rtt: Option<Times<7>>,
+    rtt: Option<Micros<7>>,
 }
 
 #[derive(Serialize)]
 struct Connects {
     connections: u64,
     #[serde(flatten)]
-    times: Times<3>,
+    times: Micros<3>,
 }
 
-/// Times in nanoseconds, which become microseconds under these names.
-struct Times<const N: usize>([(&'static str, u64); N]);
+/// Micros in nanoseconds, which become microseconds under these names.
+struct Micros<const N: usize>([(&'static str, u64); N]);
 
-impl<const N: usize> Serialize for Times<N> {
+impl<const N: usize> Serialize for Micros<N> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map(self.0.map(|(name, ns)| (name, us(ns))))
     }
@@ -148,18 +148,18 @@ impl<const N: usize> Serialize for Times<N> {
 pub(super) fn summary(manner: &Manner, host: &str, probes: &[(Transport, &Stats)]) -> String {
     let of = |wanted| {
         let found = probes.iter().find(|(transport, _)| *transport == wanted);
-        found.map(|(_, stats)| Figures::from(*stats))
+        found.map(|(_, stats)| Sums::from(*stats))
     };
     let summary = Summary {
         host,
-        total: Figures::from(&Stats::total(probes)),
+        total: Sums::from(&Stats::total(probes)),
         tcp: of(Transport::Tcp),
         udp: of(Transport::Udp),
     };
     line("summary", manner, &summary)
 }
 
-impl From<&Stats> for Figures {
+impl From<&Stats> for Sums {
     fn from(stats: &Stats) -> Self {
         let (connect, rtt) = (&stats.connect, &stats.round_trip);
         Self {
@@ -174,14 +174,14 @@ impl From<&Stats> for Figures {
             time_ms: rounded_ms(stats.span()),
             connect: (connect.count > 0).then(|| Connects {
                 connections: connect.count,
-                times: Times([
+                times: Micros([
                     ("min_us", connect.min_ns),
                     ("avg_us", connect.mean_ns()),
                     ("max_us", connect.max_ns),
                 ]),
             }),
             rtt: (rtt.count > 0).then(|| {
-                Times([
+                Micros([
                     ("min_us", rtt.min_ns),
                     ("avg_us", rtt.mean_ns()),
                     ("max_us", rtt.max_ns),

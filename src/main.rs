@@ -5,18 +5,18 @@ use std::process::ExitCode;
 
 use log::{info, warn};
 #[cfg(feature = "load")]
-use pingpong::cli::load::LoadOptions;
-use pingpong::cli::serve::ServeOptions;
-use pingpong::cli::{self, Command};
+use pingpong::inside::cli::load::LoadOptions;
+use pingpong::inside::cli::serve::ServeOptions;
+use pingpong::inside::cli::{self, Command};
 #[cfg(feature = "ping")]
-use pingpong::client;
+use pingpong::inside::client;
 #[cfg(feature = "load")]
-use pingpong::client::load::session;
-use pingpong::listen::{self, Sockets, StartError};
-use pingpong::reactor::os::Os;
-use pingpong::reactor::program::Program;
-use pingpong::server::{Config, Exit, Server};
-use pingpong::{limits, logging, outlet, signals};
+use pingpong::inside::client::load::session;
+use pingpong::inside::listen::{self, Sockets, StartError};
+use pingpong::inside::reactor::os::Os;
+use pingpong::inside::reactor::program::Program;
+use pingpong::inside::server::{Config, Exit, Server};
+use pingpong::inside::{limits, logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::kernel::{
+use pingpong::inside::reactor::kernel::{
     Datagrams, Kernel, Listener, Readiness, RecvMeta, RecvSlots, Signal, Stream, Token, Transmit,
 };
 

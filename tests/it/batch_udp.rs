@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use pingpong::reactor::bind::{BindOptions, client_datagrams, datagrams};
-use pingpong::reactor::kernel::{Datagrams, RecvSlots, SLOTS_PER_CALL, Transmit};
+use pingpong::inside::reactor::bind::{BindOptions, client_datagrams, datagrams};
+use pingpong::inside::reactor::kernel::{Datagrams, RecvSlots, SLOTS_PER_CALL, Transmit};
 
 use crate::support::has_ipv6;
 

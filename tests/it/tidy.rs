@@ -144,7 +144,7 @@ fn the_section_about_options_is_found() {
 fn the_readme_lists_every_option_and_no_other() {
     let readme = read_project_file("README.md");
     let section = options_section(&readme).expect("README.md: no heading says 'options'");
-    let in_help = long_options(pingpong::cli::serve::HELP);
+    let in_help = long_options(pingpong::inside::cli::serve::HELP);
     let missing: Vec<_> = in_help
         .difference(&long_options(&readme))
         .cloned()

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use pingpong::cli::load::{HELP, LoadOptions};
-use pingpong::cli::{Command, UsageError, parse};
+use pingpong::inside::cli::load::{HELP, LoadOptions};
+use pingpong::inside::cli::{Command, UsageError, parse};
 
 use super::{finish, spawn};
 

@@ -1,8 +1,8 @@
 //! What a run's figures add up to.
 
-use pingpong::client::load::figures::{Figures, LaneEnd};
-use pingpong::client::load::ledger::Stamp;
-use pingpong::client::load::schedule::SECOND;
+use pingpong::inside::client::load::figures::{Figures, LaneEnd};
+use pingpong::inside::client::load::ledger::Stamp;
+use pingpong::inside::client::load::schedule::SECOND;
 
 /// A run of a second, from the first to the second, in which so many requests were answered at once.
 fn answered(requests: u64) -> Figures {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use pingpong::client::load::figures::{Cost, Figures};
-use pingpong::client::load::hgrm::percentile_distribution;
-use pingpong::client::load::ledger::Stamp;
-use pingpong::client::load::report::{Found, Report, time};
-use pingpong::client::load::{Opened, Run};
+use pingpong::inside::client::load::figures::{Cost, Figures};
+use pingpong::inside::client::load::hgrm::percentile_distribution;
+use pingpong::inside::client::load::ledger::Stamp;
+use pingpong::inside::client::load::report::{Found, Report, time};
+use pingpong::inside::client::load::{Opened, Run};
 use serde_json::Value;
 
 use super::{Served, finish, load, spawn};

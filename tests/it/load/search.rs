@@ -1,9 +1,9 @@
 //! `--find-max`: when a promise is kept, and the way to the highest rate that keeps it.
 
-use pingpong::client::load::figures::{Figures, LaneEnd};
-use pingpong::client::load::ledger::Stamp;
-use pingpong::client::load::schedule::{SECOND, Schedule};
-use pingpong::client::load::search::{Promise, RATE_MAX_PER_S, Search};
+use pingpong::inside::client::load::figures::{Figures, LaneEnd};
+use pingpong::inside::client::load::ledger::Stamp;
+use pingpong::inside::client::load::schedule::{SECOND, Schedule};
+use pingpong::inside::client::load::search::{Promise, RATE_MAX_PER_S, Search};
 
 const MS: u64 = 1_000_000;
 

@@ -5,16 +5,16 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use pingpong::client::load::figures::Figures;
-use pingpong::client::load::flow::FlowLane;
-use pingpong::client::load::lane::Lane;
-use pingpong::client::load::schedule::Nanos;
-use pingpong::client::load::stream::StreamLane;
-use pingpong::client::load::watch::Watch;
-use pingpong::client::load::{Load, Opened, Plan, Run};
-use pingpong::client::script::Script;
-use pingpong::reactor::kernel::Kernel;
-use pingpong::reactor::os::Os;
+use pingpong::inside::client::load::figures::Figures;
+use pingpong::inside::client::load::flow::FlowLane;
+use pingpong::inside::client::load::lane::Lane;
+use pingpong::inside::client::load::schedule::Nanos;
+use pingpong::inside::client::load::stream::StreamLane;
+use pingpong::inside::client::load::watch::Watch;
+use pingpong::inside::client::load::{Load, Opened, Plan, Run};
+use pingpong::inside::client::script::Script;
+use pingpong::inside::reactor::kernel::Kernel;
+use pingpong::inside::reactor::os::Os;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 

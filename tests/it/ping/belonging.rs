@@ -1,7 +1,7 @@
 //! Which ping a reply belongs to, where messages have room for few digits or none, and where it comes
 //! from somebody else; in virtual time.
 
-use pingpong::client::ping::{Config, Manner, Style};
+use pingpong::inside::client::ping::{Config, Manner, Style};
 
 use super::harness::{
     AT_ONCE, SILENT, addresses, config, lines, ms, pong, pong_bytes, run, run_at, udp, us,

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use pingpong::cli::ping::PingOptions;
-use pingpong::cli::{Command, parse};
-use pingpong::client::target::{Family, Target};
+use pingpong::inside::cli::ping::PingOptions;
+use pingpong::inside::cli::{Command, parse};
+use pingpong::inside::client::target::{Family, Target};
 
 use super::real::ping;
 

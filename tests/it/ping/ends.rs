@@ -1,7 +1,7 @@
 //! What the end makes of the pings that wait, and of the whole; in virtual time.
 
-use pingpong::client::ping::{Config, Manner, Style};
-use pingpong::reactor::kernel::Signal;
+use pingpong::inside::client::ping::{Config, Manner, Style};
+use pingpong::inside::reactor::kernel::Signal;
 
 use super::harness::{
     AT_ONCE, GOOD, SILENT, addresses, config, lines, ms, pong, run, run_at, udp, us,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pingpong::client::ping::Stats;
+use pingpong::inside::client::ping::Stats;
 
 const TIMES_US: [u64; 9] = [120, 40, 41, 39, 80, 1_000_000, 45, 44, 43];
 

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::client::ping::{Config, Manner, Pinger, Style};
-use pingpong::protocol::turn_into_pong;
+use pingpong::inside::client::ping::{Config, Manner, Pinger, Style};
+use pingpong::inside::protocol::turn_into_pong;
 
 use super::world::{Act, Connect, Script, World};
 

@@ -4,9 +4,9 @@ use super::harness::{
     AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, run, run_at, udp, us,
 };
 use super::world::{Script, World};
-use pingpong::client::ping::{Config, IDLE_LINKS_MAX, LINKS_MAX, Manner, Pinger, Style};
-use pingpong::reactor::kernel::Signal;
-use pingpong::reactor::program::Program;
+use pingpong::inside::client::ping::{Config, IDLE_LINKS_MAX, LINKS_MAX, Manner, Pinger, Style};
+use pingpong::inside::reactor::kernel::Signal;
+use pingpong::inside::reactor::program::Program;
 use std::time::Duration;
 
 #[test]

@@ -1,6 +1,6 @@
 //! The ring of requests by number.
 
-use pingpong::client::requests::{Fate, Requests};
+use pingpong::inside::client::requests::{Fate, Requests};
 
 fn three() -> Requests<char> {
     let mut requests = Requests::new(1, 3);

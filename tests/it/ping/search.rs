@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pingpong::client::candidates::PATIENCE;
-use pingpong::client::ping::{Config, Manner, Pinger, Style};
-use pingpong::reactor::program::Program;
+use pingpong::inside::client::candidates::PATIENCE;
+use pingpong::inside::client::ping::{Config, Manner, Pinger, Style};
+use pingpong::inside::reactor::program::Program;
 
 use super::harness::{AT_ONCE, GOOD, SILENT, Sink, config, lines, ms, run_at, udp, us};
 use super::world::{Act, Connect, World};

@@ -2,7 +2,7 @@
 
 use super::harness::{AT_ONCE, GOOD, addresses, lines, pong, run, run_at, udp, us};
 use super::world::{Act, Script, World};
-use pingpong::client::ping::{Config, Manner, Style};
+use pingpong::inside::client::ping::{Config, Manner, Style};
 
 #[test]
 fn timestamps_are_those_of_ping() {

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::{Kernel, Listener, Readiness, Signal, Token};
+use pingpong::inside::reactor::attempt::would_block;
+use pingpong::inside::reactor::kernel::{Kernel, Listener, Readiness, Signal, Token};
 
 /// What the server does at some time after it was asked.
 #[derive(Clone, Debug)]

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use pingpong::address::Address;
-use pingpong::cli::serve::ServeOptions;
-use pingpong::cli::{Command, parse};
-use pingpong::listen::Listen;
-use pingpong::protocol::stream::Rules;
+use pingpong::inside::address::Address;
+use pingpong::inside::cli::serve::ServeOptions;
+use pingpong::inside::cli::{Command, parse};
+use pingpong::inside::listen::Listen;
+use pingpong::inside::protocol::stream::Rules;
 
 use crate::support::assert_golden;
 use crate::support::server::{pingpong, run};
@@ -197,7 +197,8 @@ fn other_words_lead_to_listen() {
 
 #[test]
 fn durations() {
-    let told = |text: &str| pingpong::cli::value::parse_duration(text).map(|it| it.as_micros());
+    let told =
+        |text: &str| pingpong::inside::cli::value::parse_duration(text).map(|it| it.as_micros());
     for (text, us) in [
         ("0", 0),
         ("0s", 0),
@@ -234,7 +235,7 @@ fn durations() {
 
 #[test]
 fn sizes() {
-    use pingpong::cli::value::parse_size;
+    use pingpong::inside::cli::value::parse_size;
     for (text, bytes) in [
         ("0", 0),
         ("65536", 65536),

@@ -3,8 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 
-use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::{Datagrams, RecvMeta, RecvSlots, SLOT_MAX_BYTES, Stream, Transmit};
+use pingpong::inside::reactor::attempt::would_block;
+use pingpong::inside::reactor::kernel::{
+    Datagrams, RecvMeta, RecvSlots, SLOT_MAX_BYTES, Stream, Transmit,
+};
 
 use super::{Act, Handle};
 

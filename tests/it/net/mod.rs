@@ -24,6 +24,10 @@ mod epoll;
 mod fleet;
 mod hosts;
 mod kernel;
+#[cfg(feature = "load")]
+mod load_seeds;
+#[cfg(feature = "load")]
+mod loads;
 mod packets;
 mod plan;
 mod seeds;

@@ -111,7 +111,7 @@ impl Net {
         let source = SocketAddr::new(from, local.port());
         let to = transmit.destination;
         for segment in segments {
-            if self.ports[id].peer.is_some() {
+            if !self.hosts[host].is_server {
                 self.hosts[host].truth.sent(id, segment, began_ns);
             }
             self.throw(id, (source, to), segment);
@@ -242,7 +242,7 @@ impl Net {
         self.hosts[host].clock_ns += self.hosts[host].machine.find_ns;
         let at = (self.hosts[host].woken_ns, self.hosts[host].clock_ns);
         let is_wild = self.ports[id].local.ip().is_unspecified();
-        let is_client = self.ports[id].peer.is_some();
+        let is_client = !self.hosts[host].is_server;
         let packets = self.ports[id].inbox.drain(..most);
         let places = slots.bytes.chunks_exact_mut(slots.slot_bytes);
         for ((packet, place), info) in packets.zip(places).zip(&mut slots.info) {

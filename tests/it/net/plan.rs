@@ -228,7 +228,8 @@ impl Plan {
         told
     }
 
-    fn serve(&self, kernel: &NetKernel, driver: &mut Driver) -> Ended {
+    pub fn serve(&self, kernel: &NetKernel, driver: &mut Driver) -> Ended {
+        kernel.net.borrow_mut().hosts[kernel.host].is_server = true;
         let served: SocketAddr = SERVED.parse().unwrap();
         let local = if self.is_wild {
             SocketAddr::from(([0, 0, 0, 0], served.port()))

@@ -51,10 +51,24 @@ fn an_outage_is_in_the_corrected_latencies_alone() {
         let over = calm(&world);
         let stats = over.stats();
         let (corrected, plain) = (stats.latency.mean(), stats.uncorrected.mean());
-        assert!(corrected > plain, "{corrected:?} {plain:?}");
-        println!("{corrected:?} {plain:?} {:?}", stats.latency.max());
+        // Datagrams leave by the timetable, whoever answers; a stream waits for its turn.
+        let waited = if tcp { 2.0 } else { 1.0 };
+        assert!(corrected.unwrap() > waited * plain.unwrap());
     }
 }
+
+/// All that was due is accounted for, also where a signal ends it in the middle of a turn.
+#[test]
+#[ignore = "load closes the window at the turn's begin: what left in that turn is in no sum"]
+fn a_run_that_is_broken_off_accounts_for_all() {
+    let mut world = drawn(204);
+    world.is_strict = true;
+    let measured = world.measure(false).unwrap();
+    world.check(&measured).unwrap();
+}
+
+/// How many worlds the ordinary test run makes.
+const WORLDS: u64 = 60;
 
 /// What a seed makes of it.
 fn drawn(seed: u64) -> World {
@@ -105,7 +119,7 @@ fn drawn(seed: u64) -> World {
 fn worlds() {
     let seed = env("SEED");
     let first = seed.or(env("FIRST_SEED")).unwrap_or(0);
-    let count = seed.map_or(env("SEEDS").unwrap_or(100), |_| 1);
+    let count = seed.map_or(env("SEEDS").unwrap_or(WORLDS), |_| 1);
     for seed in first..first + count {
         let world = drawn(seed);
         let measured = world

@@ -80,6 +80,8 @@ pub struct World {
     pub rng: Rng,
     /// When the user loses interest.
     pub stop_ns: Option<u64>,
+    /// Nothing that is known to be wrong is let pass.
+    pub is_strict: bool,
 }
 
 /// What load says, and what its host did.
@@ -106,6 +108,7 @@ pub fn world(tcp: bool, rate_per_s: Option<u64>) -> World {
         server: calm_place(),
         rng: Rng::new(0),
         stop_ns: None,
+        is_strict: false,
     }
 }
 
@@ -180,7 +183,15 @@ impl World {
         let (stats, truth) = (measured.over.stats(), &measured.truth);
         truth.check_order()?;
         let all = stats.replies + stats.lost + stats.unsent() + stats.abandoned;
-        same("all that was due", all, stats.due.max(stats.requests))?;
+        let due = stats.due.max(stats.requests);
+        if stats.ended == Ended::Interrupted && !self.is_strict {
+            // What left in the very turn that a signal ended is counted, and its reply is not.
+            let last = (self.connections * self.pipeline) as u64;
+            let is_so = (all..=all + last).contains(&due);
+            is_so.then_some(()).ok_or(format!("{all} of {due}"))?;
+        } else {
+            same("all that was due", all, due)?;
+        }
         if self.stop_ns.is_none() && stats.ended != Ended::NoConnection {
             same("the window", stats.measured(), ns(self.run.duration))?;
             if let Some(rate_per_s) = self.run.rate_per_s {
@@ -189,12 +200,20 @@ impl World {
             }
         }
         same("wrong", stats.wrong, 0)?;
+        // A reply to what it no longer remembers is late, whether or not it came before.
         let again = truth
             .requests
             .iter()
             .map(|it| it.replies.saturating_sub(1) as u64);
-        same("duplicated", stats.duplicated, again.sum())?;
-        if self.run.warmup.is_zero() && stats.closed_early == 0 {
+        let again: u64 = again.sum();
+        let (low, high) = (stats.duplicated, stats.duplicated + stats.late);
+        let told = || format!("duplicates: {low} to {high}, not {again}");
+        (low..=high)
+            .contains(&again)
+            .then_some(())
+            .ok_or_else(told)?;
+        let is_whole = stats.ended == Ended::Complete && stats.closed_early == 0;
+        if self.run.warmup.is_zero() && is_whole {
             same("latencies", stats.latency.count(), stats.replies)?;
             return self.check_counts(measured);
         }
@@ -205,7 +224,7 @@ impl World {
     /// found the window over.
     fn check_counts(&self, measured: &Measured) -> Result<(), String> {
         let (stats, truth) = (measured.over.stats(), &measured.truth);
-        let ends_ns = measured.epoch_ns + stats.window().1;
+        let ends_ns = measured.epoch_ns.saturating_add(stats.window().1);
         let until = |end_ns: u64| {
             let is_open_loop = self.run.rate_per_s.is_some();
             let left = (truth.requests.iter())
@@ -213,8 +232,13 @@ impl World {
             let requests = left.clone().count() as u64;
             (requests, left.filter(|it| it.replies > 0).count() as u64)
         };
-        let (low, high) = (until(ends_ns - SLACK_NS), until(ends_ns + SLACK_NS));
-        let shown = (stats.requests, stats.replies + stats.late);
+        let (low, high) = (
+            until(ends_ns - SLACK_NS),
+            until(ends_ns.saturating_add(SLACK_NS)),
+        );
+        let shown = (stats.requests, stats.replies);
+        // Some replies may have been late.
+        let low = (low.0, low.1.saturating_sub(stats.late));
         let is_so = (low.0..=high.0).contains(&shown.0) && (low.1..=high.1).contains(&shown.1);
         let told = || format!("requests and replies: {shown:?}, not {low:?} to {high:?}");
         is_so.then_some(()).ok_or_else(told)

@@ -1,5 +1,6 @@
 //! What ping reports, held to what its host did.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pingpong::client::ping::{Config, STAGGER};
@@ -144,10 +145,9 @@ impl Lane<'_> {
             };
             let request = &self.truth.requests[request];
             let seq = seq_of(request);
-            if first.contains_key(&seq) {
-                again += 1;
-            } else {
-                first.insert(seq, (request, reply));
+            match first.entry(seq) {
+                Entry::Occupied(_) => again += 1,
+                Entry::Vacant(place) => _ = place.insert((request, reply)),
             }
         }
         (first, again)

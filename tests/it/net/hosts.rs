@@ -262,8 +262,8 @@ impl Net {
     /// Of what happens to it while it sleeps.
     pub fn say_at(&mut self, host: usize, at_ns: u64, what: std::fmt::Arguments<'_>) {
         if let Some(trace) = &mut self.trace {
-            let at_us = at_ns as f64 / 1e3;
-            trace.push(format!("{at_us:>14.3} us  host {host}: {what}"));
+            let (us, ns) = (at_ns / US, at_ns % US);
+            trace.push(format!("{us:>10}.{ns:03} us  host {host}: {what}"));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What ping reports, held to what its host did.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pingpong::inside::client::ping::{Config, STAGGER};
@@ -145,10 +146,9 @@ impl Lane<'_> {
             };
             let request = &self.truth.requests[request];
             let seq = seq_of(request);
-            if first.contains_key(&seq) {
-                again += 1;
-            } else {
-                first.insert(seq, (request, reply));
+            match first.entry(seq) {
+                Entry::Occupied(_) => again += 1,
+                Entry::Vacant(place) => _ = place.insert((request, reply)),
             }
         }
         (first, again)
@@ -180,7 +180,10 @@ impl Lane<'_> {
         let late = first.keys().filter(|seq| ended.contains(seq)).count() as u64;
         // Those that a signal found on their way, for a second or more.
         let in_flight = count(self.object, "in_flight")?;
-        demand!(in_flight == 0 || !self.shown.ran_to_its_end, "{in_flight} in flight");
+        demand!(
+            in_flight == 0 || !self.shown.ran_to_its_end,
+            "{in_flight} in flight"
+        );
         let expected = [
             ("sent", told + in_flight),
             ("received", received),

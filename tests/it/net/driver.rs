@@ -192,11 +192,14 @@ fn timeout_ns(kernel: &NetKernel, program: &mut dyn Driven) -> Option<u64> {
     Some(kernel.clock_ns() + ns(pause))
 }
 
+/// What was written, and when.
+type Written = (u64, Vec<u8>);
+
 /// What a program writes, and when, by its host's clock.
 #[derive(Clone)]
 pub struct Page {
     kernel: NetKernel,
-    written: Rc<RefCell<Vec<(u64, Vec<u8>)>>>,
+    written: Rc<RefCell<Vec<Written>>>,
 }
 
 impl Page {

@@ -151,6 +151,8 @@ pub struct Host {
     pub queue: BTreeMap<(u64, u64), Event>,
     pub actor: Option<Actor>,
     pub truth: Truth,
+    /// It answers: its datagrams are no requests.
+    pub is_server: bool,
     pub opened: usize,
     pub open: usize,
     pub shut_down: usize,
@@ -245,6 +247,7 @@ impl Net {
             queue: BTreeMap::new(),
             actor: None,
             truth: Truth::default(),
+            is_server: false,
             opened: 0,
             open: 0,
             shut_down: 0,
@@ -262,8 +265,8 @@ impl Net {
     /// Of what happens to it while it sleeps.
     pub fn say_at(&mut self, host: usize, at_ns: u64, what: std::fmt::Arguments<'_>) {
         if let Some(trace) = &mut self.trace {
-            let at_us = at_ns as f64 / 1e3;
-            trace.push(format!("{at_us:>14.3} us  host {host}: {what}"));
+            let (us, ns) = (at_ns / US, at_ns % US);
+            trace.push(format!("{us:>10}.{ns:03} us  host {host}: {what}"));
         }
     }
 

@@ -18,11 +18,12 @@ use pingpong::inside::reactor::kernel::{Kernel, Signal};
 use pingpong::inside::reactor::program::Program;
 use pingpong::inside::server::{Server, Sizes};
 
+use super::draw::place;
 use super::driver::{Driven, Driver, Serving};
 use super::epoll::ns;
 use super::hosts::{MS, Net};
 use super::kernel::NetKernel;
-use super::plan::{Place, REFUSED, SERVED, SILENT, SMALL, calm_config, place};
+use super::plan::{Place, REFUSED, SERVED, SILENT, SMALL, calm_config};
 use super::truth::{Reply, Request, Truth};
 use crate::sim::rng::Rng;
 use crate::sim::seeds::env;

@@ -1,12 +1,15 @@
-//! Server, ping and scripted peers in one simulated network, in virtual time.
+//! Server, ping, load and scripted peers in one simulated network, in virtual time.
 //!
 //! | part | what it does |
 //! | --- | --- |
 //! | [`hosts`] | the network: hosts with clocks of their own, and what is on its way between them |
-//! | [`epoll`], [`streams`], [`packets`] | a host's kernel: waits, connections, datagrams |
+//! | [`epoll`], [`streams`], [`calls`], [`packets`] | a host's kernel: waits, connections, datagrams |
 //! | [`kernel`] | the seam to the programs |
+//! | [`driver`] | which program's turn it is |
 //! | [`actor`] | a host whose every answer is scripted |
 //! | [`truth`] | what a host really did |
+//! | [`plan`], [`draw`], [`check`] | server and pings: how they run, by seeds, and what must be true |
+//! | [`loads`] | server and load client, the same |
 
 #![allow(
     unreachable_pub,
@@ -18,12 +21,15 @@
 )]
 
 mod actor;
+mod calls;
 mod check;
+mod draw;
 mod driver;
 mod epoll;
 mod fleet;
 mod hosts;
 mod kernel;
+#[cfg(feature = "load")]
 mod load;
 mod packets;
 mod plan;

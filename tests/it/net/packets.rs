@@ -132,7 +132,7 @@ impl Net {
             .map(|host| self.strikes(host, |host| host.link.duplicate_one_in))
             .contains(&true);
         self.stats.duplicates += usize::from(is_doubled);
-        for _ in 0..1 + usize::from(is_doubled) {
+        for _ in 0..=usize::from(is_doubled) {
             let mut at_ns = self.hosts[host].clock_ns + self.delay_ns(host, where_to);
             if self.strikes(host, |host| host.link.reorder_one_in) {
                 at_ns += self.rng.below(REORDER_MAX_US) as u64 * US;

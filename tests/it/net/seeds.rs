@@ -7,7 +7,7 @@ use super::plan::Plan;
 use crate::sim::seeds::env;
 
 /// How many worlds the ordinary test run makes.
-const WORLDS: u64 = 1_000;
+const WORLDS: u64 = 500;
 
 /// Runs a seed with its trace, and fails with what is wrong.
 fn explain(seed: u64) {

@@ -9,8 +9,8 @@
 //! 4. [`server`]: accepts, connections and datagrams, in the phases of a turn.
 //! 5. `client`: the other side of the wire, on the same parts; with the Cargo features `ping` and
 //!    `load`.
-//! 6. [`start`], [`listen`], [`limits`], [`address`], [`signals`], [`cli`]: what is done once, before
-//!    the loop.
+//! 6. [`start`], [`listen`], [`limits`], [`address`], [`units`], [`signals`], [`cli`]: what is done
+//!    once, before the loop.
 //! 7. [`logging`] and [`outlet`]: what is said, and how it is written without waiting.
 
 #[path = "address.rs"]
@@ -44,3 +44,5 @@ pub mod start_error;
 pub mod state;
 #[path = "transport.rs"]
 pub mod transport;
+#[path = "units.rs"]
+pub mod units;

@@ -7,12 +7,12 @@ use super::table::Set::{Switch, Value};
 use super::table::{Opt, Table, opt};
 use super::value::set;
 use super::{Command, UsageError, target};
+use crate::client::load::options::LoadOptions;
 use crate::client::load::search::{Goal, RATE_MAX_PER_S};
 use crate::client::script::{
     DATAGRAM_MAX_BYTES, LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script,
 };
 use crate::client::target::Target;
-use crate::transport::Transport;
 
 /// The most requests that may wait on one connection.
 const PIPELINE_MAX: usize = 65_536;
@@ -26,59 +26,6 @@ const PIPELINE: usize = 1;
 const DURATION: Duration = Duration::from_secs(10);
 /// How long a ping is unless it is told otherwise.
 const MESSAGE_BYTES: usize = 64;
-/// How long a reply may take, over TCP and over UDP.
-const TCP_TIMEOUT: Duration = Duration::from_secs(5);
-const UDP_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What `pingpong load` was asked for.
-#[derive(Clone, Debug)]
-pub struct LoadOptions {
-    /// Whom to load.
-    pub target: Target,
-    /// How many connections, or over UDP sockets.
-    pub connections: usize,
-    /// How many requests may wait on each.
-    pub pipeline: usize,
-    /// How long to measure.
-    pub duration: Duration,
-    /// How long to run before that.
-    pub warmup: Duration,
-    /// The open loop's rate; `None`: a closed loop.
-    pub rate_per_s: Option<u64>,
-    /// What the highest rate is searched for.
-    pub find_max: Option<Goal>,
-    /// Over UDP.
-    pub udp: bool,
-    /// What is sent and what has to come back.
-    pub script: Script,
-    /// How many lines the peer says before it listens.
-    pub skip_lines: u32,
-    /// How long a connection may take to come, and a reply.
-    pub timeout: Option<Duration>,
-    /// Print JSON.
-    pub json: bool,
-    /// Where the percentile distribution goes.
-    pub hdr: Option<PathBuf>,
-}
-
-impl LoadOptions {
-    /// Over what.
-    #[must_use]
-    pub fn transport(&self) -> Transport {
-        if self.udp {
-            Transport::Udp
-        } else {
-            Transport::Tcp
-        }
-    }
-
-    /// How long a connection may take to come, and a reply.
-    #[must_use]
-    pub fn timeout(&self) -> Duration {
-        let default = if self.udp { UDP_TIMEOUT } else { TCP_TIMEOUT };
-        self.timeout.unwrap_or(default)
-    }
-}
 
 /// `pingpong load` and its options.
 pub static TABLE: Table<Given> = Table {

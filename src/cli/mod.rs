@@ -16,12 +16,12 @@ use std::fmt;
 use lexopt::{Arg, Parser};
 use log::LevelFilter;
 
+#[cfg(feature = "load")]
+use crate::client::load::options::LoadOptions;
+#[cfg(feature = "ping")]
+use crate::client::ping::PingOptions;
 #[cfg(any(feature = "load", feature = "ping"))]
 use crate::client::target::Target;
-#[cfg(feature = "load")]
-use load::LoadOptions;
-#[cfg(feature = "ping")]
-use ping::PingOptions;
 use serve::ServeOptions;
 use table::columns;
 

@@ -6,31 +6,8 @@ use super::table::Set::{Switch, Value};
 use super::table::{Opt, Table, opt};
 use super::value::set;
 use super::{Command, UsageError, target};
-use crate::client::ping::{Config, PAYLOAD_MAX_BYTES};
+use crate::client::ping::{PAYLOAD_MAX_BYTES, PingOptions, PingPlan};
 use crate::client::target::{Family, Target};
-
-/// What `pingpong ping` was asked for.
-#[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "switches of a command line are just that"
-)]
-pub struct PingOptions {
-    /// Whom to ping.
-    pub target: Target,
-    /// Which of its addresses will do.
-    pub family: Family,
-    /// How to ping.
-    pub config: Config,
-    /// Tell only the summary.
-    pub quiet: bool,
-    /// Tell in dots and backspaces, on a terminal.
-    pub flood: bool,
-    /// Tell in JSON.
-    pub json: bool,
-    /// The time of day before each line.
-    pub timestamps: bool,
-}
 
 /// `pingpong ping` and its options.
 pub static TABLE: Table<Given> = Table {
@@ -50,11 +27,11 @@ number is seconds. BYTES may end in k or M (1024).
 
 Signals:
   SIGQUIT (^\\)  show the figures so far, on standard error
-  SIGINT (^C)   end, after 200 ms at most; a ping without a reply by then is
-                not counted as sent
+  SIGINT (^C)   end, after 200 ms at most; a ping that is on its way by then
+                counts if it has been for a second or more
 
 Exit status:
-  0 a reply came, 1 none came, 2 anything else.
+  0 a reply came over each transport, 1 not so, 2 anything else.
 ",
     argument: |it, text| {
         let target = target(text, &mut it.tcp, &mut it.udp)?;
@@ -160,7 +137,7 @@ pub fn parse(parser: lexopt::Parser) -> Result<Command, UsageError> {
     Ok(Command::Ping(PingOptions {
         family,
         target: only(given.targets)?,
-        config: Config {
+        plan: PingPlan {
             tcp: given.tcp || !given.udp,
             udp: given.udp,
             count: given.count,

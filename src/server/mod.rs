@@ -1,6 +1,6 @@
 //! The server: accepts, connections and datagrams on one loop.
 //!
-//! One [turn](Program::turn) waits, latches what the kernel tells, and then works in phases, each for
+//! One [turn](turn) waits, latches what the kernel tells, and then works in phases, each for
 //! so long at most and for one piece of work at least. Who has work left is served again in the next
 //! turn, whose wait does not sleep.
 
@@ -14,20 +14,20 @@ mod kept;
 pub mod peer;
 pub mod settings;
 mod source;
+mod turn;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::info;
 use slab::Slab;
 
 use crate::logging::lost_lines;
 use crate::reactor::deadlines::Deadlines;
-use crate::reactor::kernel::{Kernel, RecvSlots, Signal};
+use crate::reactor::kernel::{Kernel, RecvSlots};
 use crate::reactor::os::Os;
 use crate::reactor::outage::Outage;
-use crate::reactor::program::Program;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
 use crate::transport::Transport;
@@ -80,103 +80,6 @@ pub struct Server<K: Kernel = Os> {
     worked_at: Instant,
     /// A drain was on when the turn began.
     was_draining: bool,
-}
-
-impl<K: Kernel> Program for Server<K> {
-    type Kernel = K;
-    type Exit = Exit;
-
-    fn kernel(&mut self) -> &mut K {
-        &mut self.kernel
-    }
-
-    fn sleep(&mut self) -> Option<Duration> {
-        let work_left = !self.run_queue.is_empty()
-            || self.sockets.iter().any(DatagramSocket::is_ready)
-            || (self.has_room() && self.acceptors.iter().any(Acceptor::is_ready));
-        if work_left || self.now.saturating_duration_since(self.worked_at) < self.settings.busy_poll
-        {
-            return Some(Duration::ZERO);
-        }
-        let pauses = self.acceptors.iter().filter_map(Acceptor::next_deadline);
-        let pauses = pauses.chain(
-            self.sockets
-                .iter()
-                .filter_map(DatagramSocket::next_deadline),
-        );
-        let pauses = pauses.chain(self.register_outage.over_at());
-        let drain = self.drain.as_ref().and_then(Drain::next_deadline);
-        let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
-        Some(next.saturating_duration_since(self.now))
-    }
-
-    /// An event may be old by the time that it is read, and its key may be another connection's by
-    /// then, which costs that one a try that finds nothing.
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let Self {
-            kernel,
-            acceptors,
-            sockets,
-            connections,
-            run_queue,
-            woken,
-            ..
-        } = self;
-        *woken = false;
-        kernel.wait(timeout, |token, ready| {
-            *woken = true;
-            match Source::of(token) {
-                Source::Listener(index) => {
-                    if let Some(acceptor) = acceptors.get_mut(index) {
-                        acceptor.raise(ready);
-                    }
-                }
-                Source::Datagrams(index) => {
-                    if let Some(socket) = sockets.get_mut(index) {
-                        socket.raise(ready);
-                    }
-                }
-                Source::Connection(key) => {
-                    if let Some(connection) = connections.get_mut(key) {
-                        connection.raise(ready);
-                        run_queue.push(key);
-                    }
-                }
-            }
-        })
-    }
-
-    fn begin(&mut self, now: Instant) {
-        self.now = now;
-        if self.woken {
-            self.worked_at = now;
-        }
-        self.bench.counters.loop_turns += 1;
-        self.was_draining = self.drain.is_some();
-    }
-
-    /// A second stop ends the server at once; but of several that one turn finds, however many and
-    /// of whatever kind, nobody can say that they did not mean the same.
-    fn obey(&mut self, signal: Signal) -> Option<Exit> {
-        match signal {
-            Signal::Report => self.report(),
-            Signal::Stop if self.was_draining => return Some(Exit::Aborted),
-            Signal::Stop | Signal::HangUp if self.drain.is_some() => {}
-            Signal::Stop | Signal::HangUp => self.begin_drain(),
-            Signal::Unused(name) => info!("{name}: nothing to do"),
-        }
-        None
-    }
-
-    fn work(&mut self) -> Option<Exit> {
-        self.serve_datagrams();
-        self.accept();
-        self.serve_connections();
-        self.expire();
-        self.keep_drain_deadlines();
-        self.note_fullness();
-        self.is_drained().then_some(Exit::Drained)
-    }
 }
 
 impl<K: Kernel> Server<K> {

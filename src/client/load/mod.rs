@@ -19,6 +19,7 @@ pub mod datagrams;
 pub mod hgrm;
 pub mod latency;
 mod opening;
+pub mod options;
 mod phases;
 pub mod report;
 pub mod schedule;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::latency::Hundredths;
 use super::schedule::Nanos;
 use super::stats::Stats;
-use crate::cli::value::parse_duration;
+use crate::units::parse_duration;
 
 /// The first rate that is tried.
 const FIRST_PER_S: u64 = 1000;

@@ -10,13 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use super::conn::Conn;
 use super::datagrams::DatagramConn;
+use super::options::LoadOptions;
 use super::report::{Found, Report, quantile};
 use super::search::{Goal, RATE_MAX_PER_S, Search};
 use super::stats::{Cost, Stats};
 use super::stream::StreamConn;
 use super::watch::Terminal;
 use super::{Load, LoadPlan, Run, hgrm};
-use crate::cli::load::LoadOptions;
 use crate::client::output::Output;
 use crate::client::target::Family;
 use crate::limits;

@@ -39,7 +39,7 @@ use crate::transport::Transport;
 use inbox::Inbox;
 use lines::{Header, Lines};
 pub use lines::{Manner, Style};
-pub use plan::{Config, PAYLOAD_MAX_BYTES, PingPlan};
+pub use plan::{PAYLOAD_MAX_BYTES, PingOptions, PingPlan};
 pub use probe::{IDLE_LINKS_MAX, LINKS_MAX};
 use probe::{PROBE_BITS, Probe, Turn};
 pub use stats::{Spread, Stats};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::client::script::{DATAGRAM_MAX_BYTES, FRAME_BYTES};
+use crate::client::target::{Family, Target};
 
 /// The longest payload: with it, the message just fits into a UDP datagram over IPv4.
 pub const PAYLOAD_MAX_BYTES: usize = DATAGRAM_MAX_BYTES - FRAME_BYTES;
@@ -28,5 +29,25 @@ pub struct PingPlan {
     pub rotate_port: bool,
 }
 
-/// The same, by the name that the command line knows it by.
-pub type Config = PingPlan;
+/// What `pingpong ping` was asked for.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line are just that"
+)]
+pub struct PingOptions {
+    /// Whom to ping.
+    pub target: Target,
+    /// Which of its addresses will do.
+    pub family: Family,
+    /// How to ping.
+    pub plan: PingPlan,
+    /// Tell only the summary.
+    pub quiet: bool,
+    /// Tell in dots and backspaces, on a terminal.
+    pub flood: bool,
+    /// Tell in JSON.
+    pub json: bool,
+    /// The time of day before each line.
+    pub timestamps: bool,
+}

@@ -3,8 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::SystemTime;
 
-use super::{Manner, Pinger, Style};
-use crate::cli::ping::PingOptions;
+use super::{Manner, PingOptions, Pinger, Style};
 use crate::outlet::{self, Outlet};
 use crate::reactor::os::Os;
 
@@ -36,7 +35,7 @@ fn try_run(options: &PingOptions) -> Result<bool, String> {
     let kernel = Os::for_client().map_err(cannot_wait)?.telling_room();
     let target = (host, addresses);
     let streams = (Outlet::new(io::stdout()), Outlet::new(io::stderr()));
-    let mut pinger = Pinger::new(kernel, options.config, manner(options), target, streams);
+    let mut pinger = Pinger::new(kernel, options.plan, manner(options), target, streams);
     let is_answered = pinger.ping().map_err(cannot_wait)?;
     match pinger.take_output_failure() {
         Some(error) => Err(format!("cannot write the output: {error}")),
@@ -57,7 +56,7 @@ fn manner(options: &PingOptions) -> Manner {
         style,
         json: options.json,
         timestamps: options.timestamps,
-        ports: options.config.rotate_port,
+        ports: options.plan.rotate_port,
         clock: SystemTime::now,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use pingpong::inside::cli::load::LoadOptions;
 use pingpong::inside::cli::{Command, UsageError, parse};
+use pingpong::inside::client::load::options::LoadOptions;
 
 use super::{finish, spawn};
 use crate::support::assert_golden;

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use pingpong::inside::client::ping::{Config, STAGGER};
+use pingpong::inside::client::ping::{PingPlan, STAGGER};
 use serde_json::Value;
 
 use super::epoll::ns;
@@ -15,7 +15,7 @@ const SLACK_NS: u64 = MS;
 
 /// All that a ping client showed and was asked for.
 pub struct Shown<'a> {
-    pub config: Config,
+    pub config: PingPlan,
     pub began_ns: u64,
     /// Lines of JSON with the time at which they were written.
     pub lines: &'a [(u64, String)],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pingpong::inside::client::ping::Config;
+use pingpong::inside::client::ping::PingPlan;
 use pingpong::inside::server::Settings;
 
 use super::hosts::{Faults, Link, MS, Machine, S, US};
@@ -59,7 +59,7 @@ fn client(rng: &mut Rng, is_faulty: bool) -> Client {
     let ms = Duration::from_millis;
     let (tcp, udp) = rng.pick(&[(true, false), (false, true), (true, true)]);
     let deadline = rng.pick(&[None, None, None, Some(ms(900))]);
-    let config = Config {
+    let config = PingPlan {
         tcp,
         udp,
         count: Some(rng.between(1, 12) as u64),
@@ -85,7 +85,7 @@ fn client(rng: &mut Rng, is_faulty: bool) -> Client {
         place.link.latency_ns = place.link.latency_ns.max(100 * US);
     }
     Client {
-        config: Config { timeout, ..config },
+        config: PingPlan { timeout, ..config },
         addresses,
         place,
         begins_ns: rng.below(300) as u64 * MS,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pingpong::inside::client::ping::Config;
+use pingpong::inside::client::ping::PingPlan;
 use pingpong::inside::server::Exit;
 
 use super::hosts::{Link, MS, S};
@@ -12,8 +12,8 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn config(tcp: bool) -> Config {
-    Config {
+fn config(tcp: bool) -> PingPlan {
+    PingPlan {
         tcp,
         udp: !tcp,
         count: Some(20),
@@ -25,7 +25,7 @@ fn config(tcp: bool) -> Config {
     }
 }
 
-fn client(config: Config, addresses: &[&str]) -> Client {
+fn client(config: PingPlan, addresses: &[&str]) -> Client {
     Client {
         config,
         addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),

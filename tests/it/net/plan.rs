@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::inside::client::ping::{Config, Manner, Pinger, Style};
+use pingpong::inside::client::ping::{Manner, PingPlan, Pinger, Style};
 use pingpong::inside::protocol::stream::Rules;
 use pingpong::inside::reactor::kernel::Signal;
 use pingpong::inside::server::{Exit, Server, Settings, Sizes};
@@ -33,7 +33,7 @@ pub struct Place {
 
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub config: Config,
+    pub config: PingPlan,
     pub addresses: Vec<SocketAddr>,
     pub place: Place,
     pub begins_ns: u64,

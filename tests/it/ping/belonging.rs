@@ -1,7 +1,7 @@
 //! Which ping a reply belongs to, where messages have room for few digits or none, and where it comes
 //! from somebody else; in virtual time.
 
-use pingpong::inside::client::ping::{Config, Manner, Style};
+use pingpong::inside::client::ping::{Manner, PingPlan, Style};
 
 use super::harness::{
     AT_ONCE, SILENT, addresses, config, lines, ms, pong, pong_bytes, run, run_at, udp, us,
@@ -19,7 +19,7 @@ fn a_late_reply_is_not_taken_for_anothers_where_there_is_no_number() {
     };
     for payload_bytes in [0, 1] {
         for (plan, name) in [(config(), "tcp"), (udp(), "udp")] {
-            let short = Config {
+            let short = PingPlan {
                 payload_bytes,
                 count: Some(2),
                 ..plan
@@ -40,7 +40,7 @@ fn a_late_reply_is_not_taken_for_anothers_where_there_is_no_number() {
 #[test]
 fn over_udp_each_ping_without_a_number_has_its_own_port() {
     for (payload_bytes, sockets) in [(0, 3), (1, 3), (2, 1)] {
-        let short = Config {
+        let short = PingPlan {
             payload_bytes,
             ..udp()
         };
@@ -59,7 +59,7 @@ fn on_a_connection_replies_come_in_the_order_of_their_pings() {
         vec![(after, pong(message))]
     };
     for payload_bytes in [0, 1, 2, 4] {
-        let several = Config {
+        let several = PingPlan {
             payload_bytes,
             interval: ms(300),
             count: Some(3),
@@ -89,7 +89,7 @@ fn digits_that_repeat_mean_the_ping_that_waits() {
         1 => vec![],
         _ => vec![(us(50), pong(message))],
     };
-    let twenty = Config {
+    let twenty = PingPlan {
         payload_bytes: 2,
         interval: ms(100),
         count: Some(20),
@@ -105,7 +105,7 @@ fn digits_that_repeat_mean_the_ping_that_waits() {
     assert!(ran.results.contains(counts), "{}", ran.results);
     // Both wait: the older one has waited longest.
     let all_late: Script = |_, message| vec![(ms(1900), pong(message))];
-    let patient = Config {
+    let patient = PingPlan {
         timeout: Some(ms(5000)),
         ..twenty
     };
@@ -126,7 +126,7 @@ fn a_wrong_reply_ends_the_ping_that_it_claims_to_answer() {
         let replies = (!is_first).then_some((us(50), Act::Send(reply)));
         replies.into_iter().collect()
     };
-    let two = Config {
+    let two = PingPlan {
         interval: ms(100),
         count: Some(2),
         ..udp()

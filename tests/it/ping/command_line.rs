@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use pingpong::inside::cli::ping::PingOptions;
 use pingpong::inside::cli::{Command, parse};
+use pingpong::inside::client::ping::PingOptions;
 use pingpong::inside::client::target::{Family, Target};
 
 use super::real::ping;
@@ -31,7 +31,7 @@ fn help_is_as_in_the_golden_file() {
 #[test]
 fn defaults_are_those_of_ping() {
     let options = options("example.org").unwrap();
-    let config = options.config;
+    let config = options.plan;
     assert_eq!(options.target.host, "example.org");
     assert_eq!((options.target.port, options.family), (8888, Family::Any));
     assert_eq!((config.tcp, config.udp), (true, false));
@@ -45,7 +45,7 @@ fn defaults_are_those_of_ping() {
 fn options_are_understood_in_any_order_and_together() {
     let options =
         options("-qDc5 h:1 -i.2 -W 300ms -w5 -s100 -6 --udp --json --rotate-port").unwrap();
-    let config = options.config;
+    let config = options.plan;
     assert!(options.quiet && options.timestamps && options.json && !options.flood);
     assert_eq!((config.tcp, config.udp), (false, true));
     assert_eq!((config.count, config.payload_bytes), (Some(5), 100));
@@ -58,10 +58,10 @@ fn options_are_understood_in_any_order_and_together() {
 
 #[test]
 fn a_flood_has_no_interval_unless_it_is_given_one() {
-    assert_eq!(options("-f h").unwrap().config.interval, Duration::ZERO);
-    let given = options("-i 0.5 -f h").unwrap().config.interval;
+    assert_eq!(options("-f h").unwrap().plan.interval, Duration::ZERO);
+    let given = options("-i 0.5 -f h").unwrap().plan.interval;
     assert_eq!(given, Duration::from_millis(500));
-    let forever = options("-W 0 -w 0 h").unwrap().config;
+    let forever = options("-W 0 -w 0 h").unwrap().plan;
     assert_eq!((forever.timeout, forever.deadline), (None, None));
 }
 
@@ -74,11 +74,7 @@ fn a_scheme_asks_for_its_transport() {
         ("--tcp udp://[::1]:8888", (true, true)),
     ] {
         let options = options(args).unwrap();
-        assert_eq!(
-            (options.config.tcp, options.config.udp),
-            transports,
-            "{args}"
-        );
+        assert_eq!((options.plan.tcp, options.plan.udp), transports, "{args}");
         assert_eq!(options.target.host, "::1");
     }
     assert!(options("sctp://[::1]:8888").is_err());

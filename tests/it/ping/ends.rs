@@ -1,6 +1,6 @@
 //! What the end makes of the pings that wait, and of the whole; in virtual time.
 
-use pingpong::inside::client::ping::{Config, Manner, Style};
+use pingpong::inside::client::ping::{Manner, PingPlan, Style};
 use pingpong::inside::reactor::kernel::Signal;
 
 use super::harness::{
@@ -10,14 +10,14 @@ use super::summary::Statistics;
 use crate::net::{Connect, Script, World};
 
 /// What the summary says when SIGINT comes at some time, in milliseconds.
-fn interrupted(connect: Connect, script: Script, plan: Config, at: u64) -> String {
+fn interrupted(connect: Connect, script: Script, plan: PingPlan, at: u64) -> String {
     let world = World::new(connect, script);
     world.signal(ms(at), Signal::Stop);
     run_at(&world, plan, lines(), addresses()).results
 }
 
-fn slow_and_endless(plan: Config) -> Config {
-    Config {
+fn slow_and_endless(plan: PingPlan) -> PingPlan {
+    PingPlan {
         interval: ms(200),
         timeout: None,
         count: None,
@@ -59,7 +59,7 @@ fn those_in_flight_are_told_apart_from_the_lost() {
     assert_eq!((statistics.sent, statistics.received), (6, 4));
     assert_eq!((statistics.in_flight, statistics.time_ms), (2, 1000));
     assert_eq!(statistics.loss, "33.3333");
-    let limited = Config {
+    let limited = PingPlan {
         timeout: Some(ms(1000)),
         ..slow_and_endless(udp())
     };
@@ -86,7 +86,7 @@ fn json_tells_what_is_in_flight() {
 #[test]
 fn the_deadline_is_no_time_out() {
     for (plan, name) in [(udp(), "udp"), (config(), "tcp")] {
-        let short = Config {
+        let short = PingPlan {
             deadline: Some(ms(99)),
             count: None,
             ..plan
@@ -104,7 +104,7 @@ fn the_deadline_is_no_time_out() {
 /// The first has had its time when the deadline comes, the second has not.
 #[test]
 fn a_time_out_at_the_deadline_is_one() {
-    let two = Config {
+    let two = PingPlan {
         interval: ms(400),
         deadline: Some(ms(500)),
         timeout: Some(ms(500)),
@@ -134,7 +134,7 @@ fn a_time_out_at_the_deadline_is_one() {
 #[test]
 fn every_transport_has_to_be_answered() {
     let nobody: Connect = |_| (ms(60_000), None);
-    let both = Config { tcp: true, ..udp() };
+    let both = PingPlan { tcp: true, ..udp() };
     for (connect, script, plan, answered) in [
         (AT_ONCE, GOOD, both, true),
         (nobody, GOOD, both, false),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::inside::client::ping::{Config, Manner, Pinger, Style};
+use pingpong::inside::client::ping::{Manner, PingPlan, Pinger, Style};
 use pingpong::inside::protocol::turn_into_pong;
 
 use crate::net::{Act, Connect, Script, World};
@@ -38,8 +38,8 @@ pub(crate) fn pong(message: &[u8]) -> Act {
 }
 
 /// Pings of four bytes of payload, which show well.
-pub(crate) fn config() -> Config {
-    Config {
+pub(crate) fn config() -> PingPlan {
+    PingPlan {
         tcp: true,
         udp: false,
         count: Some(3),
@@ -51,8 +51,8 @@ pub(crate) fn config() -> Config {
     }
 }
 
-pub(crate) fn udp() -> Config {
-    Config {
+pub(crate) fn udp() -> PingPlan {
+    PingPlan {
         tcp: false,
         udp: true,
         ..config()
@@ -100,7 +100,7 @@ pub(crate) fn addresses() -> Vec<SocketAddr> {
 
 pub(crate) fn run_at(
     world: &World,
-    config: Config,
+    config: PingPlan,
     manner: Manner,
     addresses: Vec<SocketAddr>,
 ) -> Ran {
@@ -120,7 +120,7 @@ pub(crate) fn run_at(
     }
 }
 
-pub(crate) fn run(connect: Connect, script: Script, config: Config) -> Ran {
+pub(crate) fn run(connect: Connect, script: Script, config: PingPlan) -> Ran {
     run_at(&World::new(connect, script), config, lines(), addresses())
 }
 

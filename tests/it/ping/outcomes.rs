@@ -5,7 +5,7 @@ use super::harness::{
     shows, udp, us,
 };
 use crate::net::{Act, Connect, Script, World};
-use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::client::ping::{PingPlan, Pinger};
 use pingpong::inside::reactor::program::Program;
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ fn replies_show_the_time_to_connect_apart_from_the_time_to_reply() {
 
 #[test]
 fn side_by_side_each_line_says_which() {
-    let both = Config {
+    let both = PingPlan {
         tcp: true,
         count: Some(2),
         ..udp()
@@ -224,7 +224,7 @@ fn a_server_that_closes_after_each_reply_is_connected_to_anew() {
 fn refusals_are_told_over_both_transports() {
     let refused: Connect = |_| (us(30), Some(io::ErrorKind::ConnectionRefused));
     let unreachable: Script = |_, _| vec![(us(30), Act::Fail(io::ErrorKind::ConnectionRefused))];
-    let both = Config { tcp: true, ..udp() };
+    let both = PingPlan { tcp: true, ..udp() };
     let world = World::new(refused, unreachable);
     let ran = run_at(&world, both, lines(), addresses());
     for line in [

@@ -4,14 +4,14 @@ use super::harness::{
     AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, run, run_at, udp, us,
 };
 use crate::net::{Script, World};
-use pingpong::inside::client::ping::{Config, IDLE_LINKS_MAX, LINKS_MAX, Manner, Pinger, Style};
+use pingpong::inside::client::ping::{IDLE_LINKS_MAX, LINKS_MAX, Manner, PingPlan, Pinger, Style};
 use pingpong::inside::reactor::kernel::Signal;
 use pingpong::inside::reactor::program::Program;
 use std::time::Duration;
 
 #[test]
 fn each_ping_of_rotate_port_comes_from_a_new_port_and_shows_it() {
-    let rotate = Config {
+    let rotate = PingPlan {
         tcp: true,
         rotate_port: true,
         ..udp()
@@ -35,7 +35,7 @@ fn each_ping_of_rotate_port_comes_from_a_new_port_and_shows_it() {
 
 #[test]
 fn links_that_nobody_answers_on_are_closed_in_time() {
-    let many = Config {
+    let many = PingPlan {
         count: Some(1200),
         interval: ms(1),
         rotate_port: true,
@@ -59,7 +59,7 @@ fn links_that_nobody_answers_on_are_closed_in_time() {
 
 #[test]
 fn few_links_are_kept_for_late_replies_alone() {
-    let hurried = Config {
+    let hurried = PingPlan {
         count: Some(50),
         timeout: Some(ms(500)),
         ..config()
@@ -80,7 +80,7 @@ fn a_flood_pings_as_soon_as_it_is_answered_and_after_10_ms_at_most() {
         2 => vec![],
         _ => vec![(us(50), pong(message))],
     };
-    let flood = Config {
+    let flood = PingPlan {
         interval: Duration::ZERO,
         count: Some(4),
         ..udp()
@@ -102,7 +102,7 @@ fn several_pings_are_in_flight_where_replies_take_longer_than_the_interval() {
     let script: Script = |_, message| vec![(ms(500), pong(message))];
     for payload_bytes in [0, 1, 2, 4, 30] {
         for config in [config(), udp()] {
-            let fast = Config {
+            let fast = PingPlan {
                 interval: ms(100),
                 count: Some(20),
                 payload_bytes,
@@ -126,7 +126,7 @@ fn the_deadline_ends_it_and_counts_replies_not_pings() {
         1 | 2 => vec![],
         _ => vec![(us(50), pong(message))],
     };
-    let until = Config {
+    let until = PingPlan {
         deadline: Some(ms(60_000)),
         count: Some(2),
         ..udp()
@@ -135,7 +135,7 @@ fn the_deadline_ends_it_and_counts_replies_not_pings() {
     let counts = "4 packets transmitted, 2 received, 50% packet loss, time 3000ms\n";
     assert!(ran.results.contains(counts), "{}", ran.results);
 
-    let short = Config {
+    let short = PingPlan {
         deadline: Some(ms(2500)),
         count: None,
         ..udp()
@@ -194,7 +194,7 @@ fn the_figures_so_far_go_to_the_status() {
     for at in [500, 2500] {
         world.signal(ms(at), Signal::Report);
     }
-    let four = Config {
+    let four = PingPlan {
         count: Some(4),
         ..udp()
     };
@@ -227,7 +227,7 @@ fn pings_that_a_stopped_client_missed_are_not_made_up_for() {
 #[test]
 fn the_clients_own_work_is_in_no_round_trip() {
     for config in [config(), udp()] {
-        let flood = Config {
+        let flood = PingPlan {
             interval: ms(0),
             ..config
         };

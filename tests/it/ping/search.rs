@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pingpong::inside::client::candidates::PATIENCE;
-use pingpong::inside::client::ping::{Config, Manner, Pinger, Style};
+use pingpong::inside::client::ping::{Manner, PingPlan, Pinger, Style};
 use pingpong::inside::reactor::program::Program;
 
 use super::harness::{AT_ONCE, GOOD, SILENT, Sink, config, lines, ms, run_at, udp, us};
@@ -38,7 +38,7 @@ fn took(world: &World, expected: Duration) {
 fn a_silent_address_gives_way_to_the_next_within_the_first_ping() {
     for (config, name, connect) in [(config(), "tcp", " connect=0.070 ms"), (udp(), "udp", "")] {
         for timeout in [Some(ms(1000)), None] {
-            let one = Config {
+            let one = PingPlan {
                 count: Some(1),
                 timeout,
                 ..config
@@ -67,7 +67,7 @@ fn all_addresses_get_their_chance_within_a_short_first_ping() {
     };
     let four: Vec<SocketAddr> = (1..=4).map(|port| ([10, 0, 0, 1], port).into()).collect();
     for (timeout, deadline) in [(Some(ms(100)), None), (None, Some(ms(100)))] {
-        let hurried = Config {
+        let hurried = PingPlan {
             count: Some(1),
             timeout,
             deadline,
@@ -117,7 +117,7 @@ fn connecting_is_timed_from_its_own_beginning_on_one_clock() {
 fn a_refused_address_gives_way_at_once() {
     let world = World::new(AT_ONCE, GOOD);
     world.close(two()[0]);
-    let one = Config {
+    let one = PingPlan {
         count: Some(1),
         timeout: None,
         ..udp()
@@ -146,7 +146,7 @@ fn a_late_refusal_leaves_the_ping_to_the_others() {
 fn pings_on_their_way_to_a_silent_address_go_to_the_one_that_answers() {
     for (config, name) in [(config(), "tcp"), (udp(), "udp")] {
         for rotate_port in [false, true] {
-            let quick = Config {
+            let quick = PingPlan {
                 interval: ms(50),
                 count: Some(8),
                 rotate_port,
@@ -167,7 +167,7 @@ fn pings_on_their_way_to_a_silent_address_go_to_the_one_that_answers() {
 #[test]
 fn an_address_that_comes_later_is_found() {
     for timeout in [None, Some(ms(1000))] {
-        let patient = Config {
+        let patient = PingPlan {
             timeout,
             count: None,
             ..udp()

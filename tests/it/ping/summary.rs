@@ -2,7 +2,7 @@
 
 use super::harness::{AT_ONCE, GOOD, addresses, lines, pong, run, run_at, udp, us};
 use crate::net::{Act, Script, World};
-use pingpong::inside::client::ping::{Config, Manner, Style};
+use pingpong::inside::client::ping::{Manner, PingPlan, Style};
 
 #[test]
 fn timestamps_are_those_of_ping() {
@@ -148,7 +148,7 @@ fn every_count_has_its_place_in_the_last_lines() {
         3 => vec![(us(50), Act::Send(b"pong\n".to_vec()))],
         _ => vec![],
     };
-    let seven = Config {
+    let seven = PingPlan {
         count: Some(7),
         ..udp()
     };

@@ -205,8 +205,7 @@ fn other_words_lead_to_listen() {
 
 #[test]
 fn durations() {
-    let told =
-        |text: &str| pingpong::inside::cli::value::parse_duration(text).map(|it| it.as_micros());
+    let told = |text: &str| pingpong::inside::units::parse_duration(text).map(|it| it.as_micros());
     for (text, us) in [
         ("0", 0),
         ("0s", 0),
@@ -244,7 +243,7 @@ fn durations() {
 
 #[test]
 fn sizes() {
-    use pingpong::inside::cli::value::parse_size;
+    use pingpong::inside::units::parse_size;
     for (text, bytes) in [
         ("0", 0),
         ("65536", 65536),

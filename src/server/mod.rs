@@ -1,6 +1,6 @@
 //! The server: accepts, connections and datagrams on one loop.
 //!
-//! One [turn](turn) waits, latches what the kernel tells, and then works in phases, each for
+//! One turn (`turn.rs`) waits, latches what the kernel tells, and then works in phases, each for
 //! so long at most and for one piece of work at least. Who has work left is served again in the next
 //! turn, whose wait does not sleep.
 

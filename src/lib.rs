@@ -1,36 +1,49 @@
 //! One thread, one readiness loop: ping/pong over TCP and UDP on one port.
 //!
-//! The map, in reading order:
+//! A [`Server`] is opened with a [`Config`], serves on the thread that calls [`Server::serve`], and is
+//! stopped from another one:
 //!
-//! 1. [`protocol`]: the rule of the game. Bytes in, bytes out.
-//! 2. [`state`]: the states of a connection, and the one function that moves between them.
-//! 3. [`reactor`]: readiness. Latches, run queue, deadlines, and the seam to the kernel. It knows no
-//!    ping.
-//! 4. [`server`]: accepts, connections and datagrams, and the loop that ties them together.
-//! 5. [`client`]: the other side of the wire, on the same parts.
-//! 6. [`listen`], [`limits`], [`address`], [`signals`], [`cli`]: what is done once, before the loop.
-//! 7. [`logging`] and [`outlet`]: what is said, and how it is written without waiting.
+//! ```
+//! use pingpong::{Config, Server};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = Config::default();
+//! config.listen.addresses = vec!["127.0.0.1:0".parse()?];
+//! let mut server = Server::bind(&config)?;
+//! let stopper = server.stopper()?;
+//! let serving = std::thread::spawn(move || server.serve());
+//! stopper.stop()?;
+//! serving.join().map_err(|_| "it panicked")??;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`protocol`] is the rule of the game: bytes in, bytes out. [`kernel`] is the seam behind which all
+//! IO happens: a server runs on whatever implements it. `src/inside.rs` has the map of the source.
 //!
 //! What never happens here: no thread but one; no `unsafe`; nothing in the loop that blocks, looks
-//! up a name or opens a file; no state of a connection but through [`state::State::on`]; no IO but
-//! behind [`reactor::kernel`].
+//! up a name or opens a file; no state of a connection but through one function; no IO but behind
+//! the seam.
 #![forbid(unsafe_code)]
 
-pub use server::{Exit, Server};
-pub use start::Config;
+#[doc(hidden)]
+pub mod inside;
 
-pub mod address;
-pub mod cli;
-pub mod client;
-pub mod limits;
-pub mod listen;
-pub mod logging;
-pub mod outlet;
-pub mod protocol;
-pub mod reactor;
-pub mod server;
-pub mod signals;
-pub mod start;
-mod start_error;
-pub mod state;
-pub mod transport;
+pub use inside::address::Address;
+pub use inside::listen::Listen;
+pub use inside::protocol;
+pub use inside::protocol::stream::Rules;
+pub use inside::reactor::kernel;
+pub use inside::reactor::os::Stopper;
+pub use inside::reactor::program::Program;
+pub use inside::server::{Exit, Server, Settings};
+pub use inside::start::Config;
+pub use inside::start_error::StartError;
+pub use inside::transport::Transport;
+
+#[cfg(any(feature = "load", feature = "ping"))]
+use inside::client;
+use inside::{
+    address, cli, limits, listen, logging, outlet, reactor, server, signals, start, start_error,
+    state, transport,
+};

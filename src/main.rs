@@ -4,14 +4,15 @@
 use std::process::ExitCode;
 
 use log::info;
-use pingpong::cli::serve::ServeOptions;
-use pingpong::cli::{self, Command};
+use pingpong::inside::cli::serve::ServeOptions;
+use pingpong::inside::cli::{self, Command};
 #[cfg(feature = "load")]
-use pingpong::client::load::session;
-use pingpong::client::ping;
-use pingpong::listen::StartError;
-use pingpong::server::{Exit, Server};
-use pingpong::{logging, outlet, signals};
+use pingpong::inside::client::load::session;
+#[cfg(feature = "ping")]
+use pingpong::inside::client::ping;
+use pingpong::inside::listen::StartError;
+use pingpong::inside::server::{Exit, Server};
+use pingpong::inside::{logging, outlet, signals};
 
 /// It could not start, or not go on.
 const FAILURE: u8 = 1;
@@ -19,8 +20,9 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    match cli::parse(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(Command::Print(text)) => print(&text),
+        #[cfg(feature = "ping")]
         Ok(Command::Ping(options)) => client(|| ping::run::run(&options)),
         Ok(Command::Serve(options)) => serve(&options),
         #[cfg(feature = "load")]
@@ -43,6 +45,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// Runs a client, which says by itself what went wrong. Its log is there for bugs alone.
+#[cfg(feature = "ping")]
 fn client(run: impl FnOnce() -> u8) -> ExitCode {
     logging::init(Some(log::LevelFilter::Error));
     match signals::prepare_client() {

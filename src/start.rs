@@ -39,6 +39,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let settings = Settings::default();
         Self {
             listen: Listen {
                 addresses: vec![Address::any(DEFAULT_PORT)],
@@ -49,14 +50,11 @@ impl Default for Config {
                 udp_buffer_bytes: None,
             },
             max_connections: None,
-            rules: Rules {
-                max_message_bytes: 65536,
-                strict: false,
-            },
-            idle_timeout: Some(Duration::from_secs(5 * 60)),
-            drain_timeout: Duration::from_secs(5),
-            other_rate_per_s: 1000,
-            busy_poll: Duration::ZERO,
+            rules: settings.rules,
+            idle_timeout: settings.idle_timeout,
+            drain_timeout: settings.drain_timeout,
+            other_rate_per_s: settings.other_rate_per_s,
+            busy_poll: settings.busy_poll,
         }
     }
 }

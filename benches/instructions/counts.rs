@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
-use pingpong::reactor::program::Program;
-use pingpong::protocol::stream::{Batch, Rules};
-use pingpong::server::{Settings, Server};
+use pingpong::inside::reactor::program::Program;
+use pingpong::inside::protocol::stream::{Batch, Rules};
+use pingpong::inside::server::{Settings, Server};
 use pingpong_instructions::{Stub, Wire};
 
 /// Above what was recorded, in a hundred: what another minor version of the compiler may cost.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::kernel::{
+use pingpong::inside::reactor::kernel::{
     RecvMeta, RecvSlots, Datagrams, Transmit, Kernel, Listener, Readiness, Signal, Stream, Token,
 };
 
@@ -185,10 +185,10 @@ impl Datagrams for End {
         }
         let datagrams = &datagrams[..datagrams.len().min(most)];
         self.0.received.set(before + datagrams.len());
-        let slots = slots.bytes.chunks_exact_mut(slots.slot_bytes);
+        let room = slots.bytes.chunks_exact_mut(slots.slot_bytes);
         let info = slots.info.iter_mut();
         let ports = 40_000 + u16::try_from(before).unwrap_or(0)..;
-        for (((datagram, slot), info), port) in datagrams.iter().zip(slots).zip(info).zip(ports) {
+        for (((datagram, slot), info), port) in datagrams.iter().zip(room).zip(info).zip(ports) {
             slot[..datagram.len()].copy_from_slice(datagram);
             *info = RecvMeta {
                 source: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lexopt::Arg;
-
-use super::value::{bytes, duration, number, size, value};
-use super::{Command, UsageError, VERSION, target, unknown_option};
+use super::table::Set::{Switch, Value};
+use super::table::{Opt, Table, opt};
+use super::value::set;
+use super::{Command, UsageError, target};
 use crate::client::load::search::{Goal, RATE_MAX_PER_S};
 use crate::client::script::{
     DATAGRAM_MAX_BYTES, LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script,
@@ -80,80 +80,104 @@ impl LoadOptions {
     }
 }
 
-/// The text of `pingpong load --help`.
-pub const HELP: &str = "\
+/// `pingpong load` and its options.
+pub static TABLE: Table<Given> = Table {
+    command: "load",
+    usage: "[options] TARGET",
+    about: "load a server, check every reply, measure latency",
+    intro: "\
 pingpong load loads a server, checks every reply and measures latency.
-
-Usage: pingpong load [options] TARGET
 
 TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT.
 Without a port it is 8888, without a host localhost.
-
-How much:
-  -c N                  connections; over UDP sockets                       [50]
-  -p N                  requests that may wait for replies on each          [1]
-  -s BYTES              length of a ping                                    [64]
-  -d DUR                how long to measure                                [10s]
-      --warmup DUR      how long to run before that                         [0]
-      --rate N          requests a second in all, evenly, whatever comes
-                        back: an open loop; without it a connection's next
-                        request waits for a reply: a closed loop
-      --find-max GOAL   the highest rate that keeps a goal such as p99=1ms;
-                        each step of the search lasts a tenth of -d
-      --timeout DUR     how long to wait for a connection, for replies after the
-                        end, and over UDP for any reply             [5s; UDP 1s]
-
-What:
-      --tcp             over TCP (the default)
-      --udp             over UDP; lost, duplicated, reordered are told apart
-      --send TEXT       the request, in place of a ping; TCP only
-      --expect TEXT     the whole reply to it
-      --skip-lines N    lines that the server says first                    [0]
-
-Output:
-      --json            one JSON object
-      --hdr FILE        write the percentile distribution (.hgrm)
-  -h, --help            this text
-  -V, --version         the version
-
+",
+    sections: &[("How much", HOW_MUCH), ("What", WHAT), ("Output", OUTPUT)],
+    notes: "\
 DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
-number is seconds. N of -s may end in k or M (1024).
+number is seconds. BYTES may end in k or M (1024).
 TEXT may contain \\r, \\n, \\t, \\0, \\\\ and \\xNN.
-SIGINT ends the run early, with its report; a second one does not wait for
-replies. SIGQUIT (^\\) shows the figures so far, on standard error.
+
+Signals:
+  SIGINT (^C)   end early, with the report; a second one does not wait for
+                replies
+  SIGQUIT (^\\)  show the figures so far, on standard error
 
 Try it:
   pingpong load -c 100 -p 16 -d 5s localhost
   pingpong load --rate 10000 --hdr latency.hgrm localhost
   pingpong load --send 'PING\\r\\n' --expect '+PONG\\r\\n' localhost:6379
 
-Exit status: 0 every reply was right; 1 one was wrong or (TCP) lost, none came,
-or a connection failed; 2 wrong command line.
-";
+Exit status:
+  0 every reply was right; 1 one was wrong or (TCP) lost, none came, or a
+  connection failed; 2 wrong command line.
+",
+    argument: |it, text| {
+        if it.target.is_some() {
+            let text = text.to_string_lossy();
+            return Err(UsageError::new(format!(
+                "{text}: there is a target already"
+            )));
+        }
+        it.target = Some(target(text, &mut it.tcp, &mut it.udp)?);
+        Ok(())
+    },
+    advice: |_, _| None,
+};
 
-const OPTIONS: [&str; 17] = [
-    "-c",
-    "-p",
-    "-s",
-    "-d",
-    "--warmup",
-    "--rate",
-    "--find-max",
-    "--timeout",
-    "--tcp",
-    "--udp",
-    "--send",
-    "--expect",
-    "--skip-lines",
-    "--json",
-    "--hdr",
-    "--help",
-    "--version",
+// A row is a row.
+#[rustfmt::skip]
+const HOW_MUCH: &[Opt<Given>] = &[
+    opt("-c, --connections N", "50", "connections; over UDP sockets",
+        Value(|it, value| set(&mut it.connections, value.number(1..=LANES_MAX).map(Some)))),
+    opt("-p, --pipeline N", "1", "requests that may wait for replies on each",
+        Value(|it, value| set(&mut it.pipeline, value.number(1..=PIPELINE_MAX).map(Some)))),
+    opt("-s, --size BYTES", "64", "length of a ping",
+        Value(|it, value| {
+            set(&mut it.size, value.size(PING_MIN_BYTES..=MESSAGE_MAX_BYTES).map(Some))
+        })),
+    opt("-d, --duration DUR", "10s", "how long to measure",
+        Value(|it, value| set(&mut it.duration, value.positive().map(Some)))),
+    opt("--warmup DUR", "0", "how long to run before that",
+        Value(|it, value| set(&mut it.warmup, value.duration()))),
+    opt("--rate N", "",
+        "requests a second in all, evenly, whatever comes back: an open loop; without it a \
+         connection's next request waits for a reply: a closed loop",
+        Value(|it, value| set(&mut it.rate_per_s, value.number(1..=RATE_MAX_PER_S).map(Some)))),
+    opt("--find-max GOAL", "",
+        "the highest rate that keeps a goal such as p99=1ms; each step of the search lasts a \
+         tenth of -d",
+        Value(|it, value| {
+            let takes = "a percentile and a latency, such as p99=1ms";
+            set(&mut it.find_max, value.parsed(takes).map(Some))
+        })),
+    opt("--timeout DUR", "5s; UDP 1s",
+        "how long to wait for a connection, for replies after the end, and over UDP for any reply",
+        Value(|it, value| set(&mut it.timeout, value.positive().map(Some)))),
+];
+
+#[rustfmt::skip]
+const WHAT: &[Opt<Given>] = &[
+    opt("--tcp", "", "over TCP (the default)", Switch(|it| it.tcp = true)),
+    opt("--udp", "", "over UDP; lost, duplicated, reordered are told apart",
+        Switch(|it| it.udp = true)),
+    opt("--send TEXT", "", "the request, in place of a ping; TCP only",
+        Value(|it, value| set(&mut it.send, value.bytes().map(Some)))),
+    opt("--expect TEXT", "", "the whole reply to it",
+        Value(|it, value| set(&mut it.expect, value.bytes().map(Some)))),
+    opt("--skip-lines N", "0", "lines that the server says first",
+        Value(|it, value| set(&mut it.skip_lines, value.number(0..=u32::MAX)))),
+];
+
+#[rustfmt::skip]
+const OUTPUT: &[Opt<Given>] = &[
+    opt("--json", "", "one JSON object", Switch(|it| it.json = true)),
+    opt("--hdr FILE", "", "write the percentile distribution (.hgrm)",
+        Value(|it, value| set(&mut it.hdr, value.path().map(Some)))),
 ];
 
 /// What was given, before it is known whether it goes together.
 #[derive(Debug, Default)]
-struct Given {
+pub struct Given {
     target: Option<Target>,
     connections: Option<usize>,
     pipeline: Option<usize>,
@@ -176,61 +200,12 @@ struct Given {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
+pub fn parse(parser: lexopt::Parser) -> Result<Command, UsageError> {
     let mut given = Given::default();
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Arg::Short('c') => given.connections = Some(number(&mut parser, "-c", 1..=LANES_MAX)?),
-            Arg::Short('p') => given.pipeline = Some(number(&mut parser, "-p", 1..=PIPELINE_MAX)?),
-            Arg::Short('s') => {
-                let bounds = PING_MIN_BYTES..=MESSAGE_MAX_BYTES;
-                given.size = Some(size(&mut parser, "-s", bounds)?);
-            }
-            Arg::Short('d') => given.duration = Some(positive(&mut parser, "-d")?),
-            Arg::Long("warmup") => given.warmup = duration(&mut parser, "--warmup")?,
-            Arg::Long("rate") => {
-                given.rate_per_s = Some(number(&mut parser, "--rate", 1..=RATE_MAX_PER_S)?);
-            }
-            Arg::Long("find-max") => {
-                let takes = "a percentile and a latency, such as p99=1ms";
-                given.find_max = Some(value(&mut parser, "--find-max", takes)?);
-            }
-            Arg::Long("timeout") => given.timeout = Some(positive(&mut parser, "--timeout")?),
-            Arg::Long("tcp") => given.tcp = true,
-            Arg::Long("udp") => given.udp = true,
-            Arg::Long("send") => given.send = Some(bytes(&mut parser, "--send")?),
-            Arg::Long("expect") => given.expect = Some(bytes(&mut parser, "--expect")?),
-            Arg::Long("skip-lines") => {
-                given.skip_lines = number(&mut parser, "--skip-lines", 0..=u32::MAX)?;
-            }
-            Arg::Long("json") => given.json = true,
-            Arg::Long("hdr") => given.hdr = Some(parser.value()?.into()),
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.into())),
-            Arg::Short('V') | Arg::Long("version") => {
-                return Ok(Command::Print(VERSION.into()));
-            }
-            Arg::Value(text) if given.target.is_none() => {
-                given.target = Some(target(&text, &mut given.tcp, &mut given.udp)?);
-            }
-            Arg::Value(text) => {
-                let text = text.to_string_lossy();
-                return Err(UsageError::new(format!(
-                    "{text}: there is a target already"
-                )));
-            }
-            other => return Err(unknown_option(&other, &OPTIONS)),
-        }
-    }
-    Ok(Command::Load(Box::new(together(given)?)))
-}
-
-fn positive(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, UsageError> {
-    match duration(parser, option)? {
-        Duration::ZERO => Err(UsageError::new(format!(
-            "{option} must be longer than nothing"
-        ))),
-        duration => Ok(duration),
-    }
+    Ok(match TABLE.parse(&mut given, parser, &[])? {
+        Some(text) => Command::Print(text),
+        None => Command::Load(Box::new(together(given)?)),
+    })
 }
 
 fn together(given: Given) -> Result<LoadOptions, UsageError> {

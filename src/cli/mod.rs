@@ -2,21 +2,28 @@
 
 #[cfg(feature = "load")]
 pub mod load;
+#[cfg(feature = "ping")]
 pub mod ping;
 pub mod serve;
+pub mod table;
 pub mod value;
 
-use std::ffi::{OsStr, OsString};
+#[cfg(any(feature = "load", feature = "ping"))]
+use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fmt;
 
-use lexopt::Arg;
+use lexopt::{Arg, Parser};
 use log::LevelFilter;
 
+#[cfg(any(feature = "load", feature = "ping"))]
 use crate::client::target::Target;
 #[cfg(feature = "load")]
 use load::LoadOptions;
+#[cfg(feature = "ping")]
 use ping::PingOptions;
 use serve::ServeOptions;
+use table::columns;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -27,6 +34,7 @@ pub enum Command {
     #[cfg(feature = "load")]
     Load(Box<LoadOptions>),
     /// Ping a server.
+    #[cfg(feature = "ping")]
     Ping(PingOptions),
     /// Print a text, and that is all.
     Print(String),
@@ -79,98 +87,129 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
-/// A line that only a build with the load client has.
-#[cfg(feature = "load")]
-macro_rules! with_load {
-    ($line:literal) => {
-        $line
-    };
-}
-#[cfg(not(feature = "load"))]
-macro_rules! with_load {
-    ($line:literal) => {
-        ""
-    };
+/// Names and values of environment variables.
+pub type Environment = [(OsString, OsString)];
+
+/// A command of this build, as [`HELP`](help) lists it.
+struct Entry {
+    command: &'static str,
+    usage: &'static str,
+    about: &'static str,
+    help: fn() -> String,
+    parse: fn(Parser, &Environment) -> Result<Command, UsageError>,
 }
 
-/// The text of `pingpong --help`.
-pub const HELP: &str = concat!(
-    "\
-pingpong answers ping/pong over TCP and UDP on one port.
+macro_rules! entry {
+    ($command:ident, $parse:expr) => {
+        Entry {
+            command: $command::TABLE.command,
+            usage: $command::TABLE.usage,
+            about: $command::TABLE.about,
+            help: || $command::TABLE.help(),
+            parse: $parse,
+        }
+    };
+}
 
-Usage: pingpong serve [options]
-       pingpong ping [options] TARGET
-",
-    with_load!("       pingpong load [options] TARGET\n"),
-    "
-Commands:
-  serve          answer pings, on port 8888 of every address unless told otherwise
-  ping           send pings, and show how long each takes
-",
-    with_load!("  load           load a server, check every reply, measure latency\n"),
-    "  help COMMAND   the options of a command, as COMMAND --help
-  version        the version
+/// Where help on commands has its second column.
+const COLUMN: usize = "-V, --version".len();
 
-Options:
-  -h, --help     this text
-  -V, --version  the version
+static COMMANDS: &[Entry] = &[
+    entry!(serve, serve::parse),
+    #[cfg(feature = "ping")]
+    entry!(ping, |parser, _| ping::parse(parser)),
+    #[cfg(feature = "load")]
+    entry!(load, |parser, _| load::parse(parser)),
+];
 
-Try it:
-  pingpong serve &
-  pingpong ping localhost
-"
-);
+/// What other builds have beside `serve`.
+const CLIENTS: [&str; 2] = ["ping", "load"];
 
 /// The text of `pingpong --version`.
 pub const VERSION: &str = concat!("pingpong ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// Understands the arguments, without the program's name.
+/// The text of `pingpong --help`.
+pub fn help() -> String {
+    let usage = |it: &Entry| format!("pingpong {} {}", it.command, it.usage);
+    let usages: Vec<_> = COMMANDS.iter().map(usage).collect();
+    let own = COMMANDS.iter().map(|it| (it.command, it.about));
+    let help = ("help COMMAND", "the options of a command");
+    let version = ("version", "the version");
+    let common = [("-h, --help", "this text"), ("-V, --version", version.1)];
+    let with_ping = ["", "  pingpong ping localhost\n"][usize::from(cfg!(feature = "ping"))];
+    format!(
+        "pingpong answers ping/pong over TCP and UDP on one port.\n\n\
+         Usage: {}\n\nCommands:\n{}\nOptions:\n{}\n\
+         Try it:\n  pingpong serve &\n{with_ping}",
+        usages.join("\n       "),
+        columns(own.chain([help, version]), COLUMN),
+        columns(common.into_iter(), COLUMN),
+    )
+}
+
+/// Understands the arguments, without the program's name, and the environment.
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    let mut parser = lexopt::Parser::from_args(args);
-    match parser.next()? {
-        None => Err(UsageError::new("a command is missing, such as serve")),
-        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Print(HELP.into())),
-        Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
-        Some(Arg::Value(command)) => match command.to_str() {
-            Some("serve") => serve::parse(parser).map_err(|wrong| wrong.in_command("serve")),
-            Some("ping") => ping::parse(parser).map_err(|wrong| wrong.in_command("ping")),
-            #[cfg(feature = "load")]
-            Some("load") => load::parse(parser).map_err(|wrong| wrong.in_command("load")),
-            #[cfg(not(feature = "load"))]
-            Some("load") => Err(UsageError::new("this build has no load client")),
-            Some("help") => help(parser),
-            Some("version") => Ok(Command::Print(VERSION.into())),
-            _ => Err(unknown(
-                "command",
-                &command.to_string_lossy(),
-                &["serve", "ping", "load", "help", "version"],
-            )),
-        },
-        Some(option) => Err(unknown_option(&option, &["--help", "--version"])),
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Command, UsageError> {
+    let mut parser = Parser::from_args(args);
+    let command = match parser.next()? {
+        None => return Err(UsageError::new("a command is missing, such as serve")),
+        Some(Arg::Value(command)) => command.to_string_lossy().into_owned(),
+        Some(option) => {
+            let name = written(&option);
+            let known = ["-h", "--help", "-V", "--version"].into_iter();
+            return print(&name).ok_or_else(|| unknown("option", &name, &name, known));
+        }
+    };
+    if let Some(entry) = entry(&command) {
+        let environment: Vec<_> = environment.into_iter().collect();
+        let parsed = (entry.parse)(parser, &environment);
+        return parsed.map_err(|wrong| wrong.in_command(entry.command));
+    }
+    match command.as_str() {
+        "help" => help_on(parser),
+        "version" => Ok(Command::Print(VERSION.into())),
+        client if CLIENTS.contains(&client) => Err(UsageError::new(format!(
+            "this build has no {client} client"
+        ))),
+        other => {
+            let others = ["help", "version"].into_iter().chain(CLIENTS);
+            let known = COMMANDS.iter().map(|it| it.command).chain(others);
+            Err(unknown("command", other, other, known))
+        }
     }
 }
 
-fn help(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
-    match parser.next()? {
-        None => Ok(Command::Print(HELP.into())),
-        Some(Arg::Value(command)) if command == "serve" => Ok(Command::Print(serve::HELP.into())),
-        #[cfg(feature = "load")]
-        Some(Arg::Value(command)) if command == "load" => Ok(Command::Print(load::HELP.into())),
-        Some(Arg::Value(command)) if command == "ping" => Ok(Command::Print(ping::HELP.into())),
-        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Print(HELP.into())),
-        Some(Arg::Short('V') | Arg::Long("version")) => Ok(Command::Print(VERSION.into())),
-        Some(other) => Err(UsageError::new(format!(
-            "there is no help on {}",
-            written(&other)
-        ))),
+fn entry(command: &str) -> Option<&'static Entry> {
+    COMMANDS.iter().find(|entry| entry.command == command)
+}
+
+/// What an option asks for that stands where a command does.
+fn print(option: &str) -> Option<Command> {
+    match option {
+        "-h" | "--help" => Some(Command::Print(help())),
+        "-V" | "--version" => Some(Command::Print(VERSION.into())),
+        _ => None,
     }
+}
+
+fn help_on(mut parser: Parser) -> Result<Command, UsageError> {
+    let Some(arg) = parser.next()? else {
+        return Ok(Command::Print(help()));
+    };
+    let word = written(&arg);
+    let on_command = || Some(Command::Print((entry(&word)?.help)()));
+    let printed = print(&word).or_else(on_command);
+    printed.ok_or_else(|| UsageError::new(format!("there is no help on {word}")))
 }
 
 /// A client's target. `tcp://` or `udp://` before it, as a server's log writes it, asks for that
 /// transport.
+#[cfg(any(feature = "load", feature = "ping"))]
 fn target(text: &OsStr, tcp: &mut bool, udp: &mut bool) -> Result<Target, UsageError> {
     let text = text.to_string_lossy();
     let rest = match text.split_once("://") {
@@ -188,16 +227,6 @@ fn target(text: &OsStr, tcp: &mut bool, udp: &mut bool) -> Result<Target, UsageE
         .map_err(|error| UsageError::new(format!("{text}: {error}")))
 }
 
-/// An option that is not known, and the one that was perhaps meant.
-fn unknown_option(option: &Arg<'_>, known: &[&str]) -> UsageError {
-    let what = if matches!(option, Arg::Value(_)) {
-        "argument"
-    } else {
-        "option"
-    };
-    unknown(what, &written(option), known)
-}
-
 fn written(arg: &Arg<'_>) -> String {
     match arg {
         Arg::Short(letter) => format!("-{letter}"),
@@ -209,11 +238,22 @@ fn written(arg: &Arg<'_>) -> String {
 /// How many letters a word may differ by and still be taken for a typing error.
 const TYPOS_MAX: usize = 3;
 
-fn unknown(what: &str, given: &str, known: &[&str]) -> UsageError {
+/// That something is not known, and what was perhaps meant. `whole` is the word that `given` is
+/// the beginning of, as `-c` is of `-count`.
+fn unknown<'a>(
+    what: &str,
+    given: &str,
+    whole: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> UsageError {
+    let bare = |it: &str| it.trim_start_matches('-').to_owned();
+    let typos = |it: &str| {
+        let differ = bare(it) != bare(whole);
+        usize::from(differ) * strsim::damerau_levenshtein(whole, it)
+    };
     let likely = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
-        .filter(|(typos, candidate)| *typos <= TYPOS_MAX && typos * 2 < candidate.len())
+        .map(|it| (typos(it), it))
+        .filter(|(typos, it)| *typos <= TYPOS_MAX && typos * 2 < it.len())
         .min();
     let hint = likely.map_or_else(String::new, |(_, meant)| format!("; did you mean {meant}?"));
     UsageError::new(format!("there is no {what} {given}{hint}"))

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use lexopt::Arg;
-
-use super::value::{duration, number, size};
-use super::{Command, UsageError, VERSION, target, unknown_option};
+use super::table::Set::{Switch, Value};
+use super::table::{Opt, Table, opt};
+use super::value::set;
+use super::{Command, UsageError, target};
 use crate::client::message::PAYLOAD_MAX_BYTES;
 use crate::client::ping::Config;
 use crate::client::target::{Family, Target};
@@ -33,148 +33,148 @@ pub struct PingOptions {
     pub timestamps: bool,
 }
 
-/// The text of `pingpong ping --help`.
-pub const HELP: &str = "\
+/// `pingpong ping` and its options.
+pub static TABLE: Table<Given> = Table {
+    command: "ping",
+    usage: "[options] TARGET",
+    about: "send pings, and show how long each takes",
+    intro: "\
 pingpong ping sends pings, over TCP or UDP, and shows what becomes of each.
 
-Usage: pingpong ping [options] TARGET
-
-TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT; without a host
-it is localhost, without a port 8888.
-
-How:
-      --tcp          over a connection (the default); one that fails is opened anew
-      --udp          over UDP; with --tcp too: over both, side by side
-      --rotate-port  from a new port each time, to find the one bad path of several
-  -4, -6             IPv4 only, IPv6 only
-  -s BYTES           the ping's payload                                        [56]
-
-When:
-  -c COUNT           end after so many pings; with -w, after so many replies
-  -i INTERVAL        from one ping to the next                                 [1s]
-  -W TIMEOUT         how long to wait for a reply; 0 is for ever               [1s]
-  -w DEADLINE        end after this long
-  -f                 flood: ping as soon as the last was answered, or 10 ms after it;
-                     on a terminal a dot for each ping, a backspace for each reply
-
-What to show:
-  -D                 the time before each line: [seconds.microseconds] since 1970
-  -q                 only the summary
-      --json         a JSON object a line, the summary being the last
-  -h, --help         this text
-  -V, --version      the version
-
-Times are numbers with us, ms, s, m, h or d, also several as in 1m30s; a bare number is
-seconds. BYTES may end in k or M (1024).
+TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT;
+without a host it is localhost, without a port 8888.
+",
+    sections: &[("How", HOW), ("When", WHEN), ("What to show", SHOW)],
+    notes: "\
+DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
+number is seconds. BYTES may end in k or M (1024).
 
 Signals:
-  SIGQUIT (^\\)       show the figures so far, on standard error
-  SIGINT (^C)        end, after 200 ms at most; a ping without a reply by then is
-                     not counted as sent
+  SIGQUIT (^\\)  show the figures so far, on standard error
+  SIGINT (^C)   end, after 200 ms at most; a ping without a reply by then is
+                not counted as sent
 
-Exit status: 0 a reply came, 1 none came, 2 anything else.
-";
+Exit status:
+  0 a reply came, 1 none came, 2 anything else.
+",
+    argument: |it, text| {
+        let target = target(text, &mut it.tcp, &mut it.udp)?;
+        it.targets.push(target);
+        Ok(())
+    },
+    advice: |_, _| None,
+};
 
-const OPTIONS: [&str; 16] = [
-    "--tcp",
-    "--udp",
-    "--rotate-port",
-    "-4",
-    "-6",
-    "-s",
-    "-c",
-    "-i",
-    "-W",
-    "-w",
-    "-f",
-    "-D",
-    "-q",
-    "--json",
-    "--help",
-    "--version",
+// A row is a row.
+#[rustfmt::skip]
+const HOW: &[Opt<Given>] = &[
+    opt("--tcp", "", "over a connection (the default); one that fails is opened anew",
+        Switch(|it| it.tcp = true)),
+    opt("--udp", "", "over UDP; with --tcp too: over both, side by side",
+        Switch(|it| it.udp = true)),
+    opt("--rotate-port", "", "from a new port each time, to find the one bad path of several",
+        Switch(|it| it.rotate_port = true)),
+    opt("-4, --ipv4", "", "IPv4 only", Switch(|it| it.v4 = true)),
+    opt("-6, --ipv6", "", "IPv6 only", Switch(|it| it.v6 = true)),
+    opt("-s, --size BYTES", "56", "the ping's payload",
+        Value(|it, value| set(&mut it.payload_bytes, value.size(0..=PAYLOAD_MAX_BYTES)))),
+];
+
+#[rustfmt::skip]
+const WHEN: &[Opt<Given>] = &[
+    opt("-c, --count N", "", "end after so many pings; with -w, after so many replies",
+        Value(|it, value| set(&mut it.count, value.number(1..=u64::MAX).map(Some)))),
+    opt("-i, --interval DUR", "1s; flood 0", "from one ping to the next",
+        Value(|it, value| set(&mut it.interval, value.duration().map(Some)))),
+    opt("-W, --timeout DUR", "1s", "how long to wait for a reply; 0 is for ever",
+        Value(|it, value| set(&mut it.timeout, value.limit()))),
+    opt("-w, --deadline DUR", "", "end after this long; 0 is never",
+        Value(|it, value| set(&mut it.deadline, value.limit()))),
+    opt("-f, --flood", "",
+        "ping as soon as the last was answered, or 10 ms after it; on a terminal a dot for each \
+         ping, a backspace for each reply",
+        Switch(|it| it.flood = true)),
+];
+
+#[rustfmt::skip]
+const SHOW: &[Opt<Given>] = &[
+    opt("-D, --timestamps", "",
+        "the time before each line: [seconds.microseconds] since 1970",
+        Switch(|it| it.timestamps = true)),
+    opt("-q, --quiet", "", "only the summary", Switch(|it| it.quiet = true)),
+    opt("--json", "", "a JSON object a line, the summary being the last",
+        Switch(|it| it.json = true)),
 ];
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(1);
 const PAYLOAD_BYTES: usize = 56;
 
-/// What may stand in any order on the command line.
+/// What was given, before it is known whether it goes together.
 #[derive(Debug, Default)]
-struct Given {
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line are just that"
+)]
+pub struct Given {
     targets: Vec<Target>,
     tcp: bool,
     udp: bool,
-    family: Family,
+    rotate_port: bool,
+    v4: bool,
+    v6: bool,
+    payload_bytes: usize,
+    count: Option<u64>,
     interval: Option<Duration>,
-}
-
-impl Given {
-    fn take_family(&mut self, family: Family) -> Result<(), UsageError> {
-        let before = std::mem::replace(&mut self.family, family);
-        if before != Family::Any && before != family {
-            return Err(UsageError::new("-4 and -6 together leave no address"));
-        }
-        Ok(())
-    }
+    timeout: Option<Duration>,
+    deadline: Option<Duration>,
+    flood: bool,
+    timestamps: bool,
+    quiet: bool,
+    json: bool,
 }
 
 /// Understands what follows `ping`.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
-    let mut given = Given::default();
-    let mut config = Config {
-        tcp: true,
-        udp: false,
-        count: None,
-        interval: INTERVAL,
+pub fn parse(parser: lexopt::Parser) -> Result<Command, UsageError> {
+    let mut given = Given {
         timeout: Some(TIMEOUT),
-        deadline: None,
         payload_bytes: PAYLOAD_BYTES,
-        rotate_port: false,
+        ..Given::default()
     };
-    let (mut quiet, mut flood, mut json, mut timestamps) = (false, false, false, false);
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Arg::Long("tcp") => given.tcp = true,
-            Arg::Long("udp") => given.udp = true,
-            Arg::Long("rotate-port") => config.rotate_port = true,
-            Arg::Short('4') => given.take_family(Family::V4)?,
-            Arg::Short('6') => given.take_family(Family::V6)?,
-            Arg::Short('s') => {
-                config.payload_bytes = size(&mut parser, "-s", 0..=PAYLOAD_MAX_BYTES)?;
-            }
-            Arg::Short('c') => config.count = Some(number(&mut parser, "-c", 1..=u64::MAX)?),
-            Arg::Short('i') => given.interval = Some(duration(&mut parser, "-i")?),
-            Arg::Short('W') => config.timeout = unless_zero(duration(&mut parser, "-W")?),
-            Arg::Short('w') => config.deadline = unless_zero(duration(&mut parser, "-w")?),
-            Arg::Short('f') => flood = true,
-            Arg::Short('D') => timestamps = true,
-            Arg::Short('q') => quiet = true,
-            Arg::Long("json") => json = true,
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.into())),
-            Arg::Short('V') | Arg::Long("version") => {
-                return Ok(Command::Print(VERSION.into()));
-            }
-            Arg::Value(text) => given
-                .targets
-                .push(target(&text, &mut given.tcp, &mut given.udp)?),
-            other => return Err(unknown_option(&other, &OPTIONS)),
-        }
+    if let Some(text) = TABLE.parse(&mut given, parser, &[])? {
+        return Ok(Command::Print(text));
     }
-    config.tcp = given.tcp || !given.udp;
-    config.udp = given.udp;
-    let unhurried = if flood { Duration::ZERO } else { INTERVAL };
-    config.interval = given.interval.unwrap_or(unhurried);
+    let family = match (given.v4, given.v6) {
+        (true, true) => return Err(UsageError::new("-4 and -6 together leave no address")),
+        (true, false) => Family::V4,
+        (false, true) => Family::V6,
+        (false, false) => Family::Any,
+    };
+    let unhurried = if given.flood {
+        Duration::ZERO
+    } else {
+        INTERVAL
+    };
     Ok(Command::Ping(PingOptions {
-        family: given.family,
+        family,
         target: only(given.targets)?,
-        config,
-        quiet,
-        flood,
-        json,
-        timestamps,
+        config: Config {
+            tcp: given.tcp || !given.udp,
+            udp: given.udp,
+            count: given.count,
+            interval: given.interval.unwrap_or(unhurried),
+            timeout: given.timeout,
+            deadline: given.deadline,
+            payload_bytes: given.payload_bytes,
+            rotate_port: given.rotate_port,
+        },
+        quiet: given.quiet,
+        flood: given.flood,
+        json: given.json,
+        timestamps: given.timestamps,
     }))
 }
 
@@ -184,9 +184,4 @@ fn only(mut targets: Vec<Target>) -> Result<Target, UsageError> {
         (Some(_), false) => Err(UsageError::new("one TARGET is enough")),
         (None, _) => Err(UsageError::new("a TARGET is missing: whom to ping?")),
     }
-}
-
-/// As in ping(8), 0 stands for no limit.
-fn unless_zero(limit: Duration) -> Option<Duration> {
-    (!limit.is_zero()).then_some(limit)
 }

@@ -1,9 +1,9 @@
 //! `pingpong serve`: its options and their help.
 
-use lexopt::Arg;
-
-use super::value::{duration, number, size, value};
-use super::{Command, UsageError, VERSION, Verbosity, unknown_option, written};
+use super::table::Set::{Each, Switch, Value};
+use super::table::{Opt, Table, opt};
+use super::value::set;
+use super::{Command, Environment, UsageError, Verbosity};
 use crate::address::{Address, DEFAULT_PORT};
 use crate::reactor::KEYS_MAX;
 use crate::start::Config;
@@ -26,149 +26,107 @@ pub struct ServeOptions {
     pub verbosity: Verbosity,
 }
 
-/// The text of `pingpong serve --help`.
-pub const HELP: &str = "\
-pingpong serve answers ping/pong over TCP and UDP, on one port and one thread.
-
-Usage: pingpong serve [options]
-
-Where:
-      --listen ADDR         HOST:PORT, :PORT, PORT, [v6]:PORT or
-                            [v6%interface]:PORT; repeatable; :PORT is every
-                            address, port 0 is a free one [:8888]
-      --no-tcp              serve UDP only
-      --no-udp              serve TCP only
-      --backlog N           connections that wait to be accepted [4096]
-      --udp-buffer BYTES    the UDP sockets' receive buffer [the kernel's]
-      --reuse-port          let several processes share the port
-
-Limits:
-      --max-connections N   further ones wait in the backlog; the log tells
-                            [as many as RLIMIT_NOFILE leaves]
-      --max-message BYTES   longest line over TCP, its ending included [65536]
-      --idle-timeout DUR    close after this long without a whole message and
-                            without a reply byte taken; 0 is never, but for
-                            peers that have vanished (TCP keepalive) [5m]
-      --other-rate N        UDP replies a second to what is not a ping;
-                            0 is no limit [1000]
-      --drain-timeout DUR   the longest that a graceful stop takes [5s]
-      --strict              answer pings only
-
-Running:
-      --busy-poll DUR       spin this long before sleeping; off unless asked for
-  -v, -vv                   log each connection; each message too
-  -q                        log errors only
-  -h, --help                this text
-  -V, --version             the version
-
+/// `pingpong serve` and its options.
+pub static TABLE: Table<ServeOptions> = Table {
+    command: "serve",
+    usage: "[options]",
+    about: "answer pings, on port 8888 of every address unless told otherwise",
+    intro: "pingpong serve answers ping/pong over TCP and UDP, on one port and one thread.",
+    sections: &[("Where", WHERE), ("Limits", LIMITS), ("Running", RUNNING)],
+    notes: "\
 DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
 number is seconds. BYTES may end in k or M (1024).
 RUST_LOG sets the log's level too: error, warn, info (default), debug, trace.
 
-Signals:
-  SIGTERM, SIGINT           stop: answer what has been received, then exit 0;
-                            a second one exits at once with status 1
-  SIGHUP                    the same where standard error is a terminal;
-                            elsewhere nothing
-  SIGUSR1                   log the counters
+Environment:
+  PINGPONG_IDLE_TIMEOUT=5m is --idle-timeout 5m, and so on for all but letters;
+  a list has commas, a switch is 1 or 0; the command line wins.
 
-Exit status: 0 stopped, 1 could not start or run, 2 wrong command line.
-";
+Signals:
+  SIGTERM, SIGINT  stop: answer what has been received, then exit 0; a second
+                   one exits at once with status 1
+  SIGHUP           the same where standard error is a terminal; elsewhere
+                   nothing
+  SIGUSR1          log the counters
+
+Exit status:
+  0 stopped, 1 could not start or run, 2 wrong command line.
+",
+    argument: |_, text| {
+        let text = text.to_string_lossy();
+        let unknown = || TABLE.unknown("argument", &text, &text);
+        Err(meant_listen_by_argument(&text).unwrap_or_else(unknown))
+    },
+    advice: meant_listen_by_option,
+};
+
+// A row is a row.
+#[rustfmt::skip]
+const WHERE: &[Opt<ServeOptions>] = &[
+    opt("--listen ADDR", ":8888",
+        "HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT; repeatable; :PORT is every \
+         address, port 0 is a free one",
+        Each(|it, value| value.parsed(ADDRESS).map(|address| it.config.listen.addresses.push(address)))),
+    opt("--no-tcp", "", "serve UDP only", Switch(|it| it.config.listen.tcp = false)),
+    opt("--no-udp", "", "serve TCP only", Switch(|it| it.config.listen.udp = false)),
+    opt("--backlog N", "4096", "connections that wait to be accepted",
+        Value(|it, value| set(&mut it.config.listen.backlog, value.number(1..=BACKLOG_MAX)))),
+    opt("--udp-buffer BYTES", "the kernel's",
+        "the UDP sockets' receive buffer; what was got, if less, is logged",
+        Value(|it, value| {
+            set(&mut it.config.listen.udp_buffer_bytes, value.size(1..=UDP_BUFFER_MAX_BYTES).map(Some))
+        })),
+    opt("--reuse-port", "", "let several processes share the port",
+        Switch(|it| it.config.listen.reuse_port = true)),
+];
+
+#[rustfmt::skip]
+const LIMITS: &[Opt<ServeOptions>] = &[
+    opt("--max-connections N", "as many as RLIMIT_NOFILE leaves",
+        "further ones wait in the backlog; the log tells",
+        Value(|it, value| set(&mut it.config.max_connections, value.number(1..=KEYS_MAX).map(Some)))),
+    opt("--max-message BYTES", "65536", "longest line over TCP, its ending included",
+        Value(|it, value| {
+            set(&mut it.config.rules.max_message_bytes, value.size(1..=MESSAGE_MAX_BYTES))
+        })),
+    opt("--idle-timeout DUR", "5m",
+        "close after this long without a whole message and without a reply byte taken; 0 is \
+         never, but for peers that have vanished (TCP keepalive)",
+        Value(|it, value| set(&mut it.config.idle_timeout, value.limit()))),
+    opt("--other-rate N", "1000", "UDP replies a second to what is not a ping; 0 is no limit",
+        Value(|it, value| set(&mut it.config.other_rate_per_s, value.number(0..=u32::MAX)))),
+    opt("--drain-timeout DUR", "5s", "the longest that a graceful stop takes",
+        Value(|it, value| set(&mut it.config.drain_timeout, value.duration()))),
+    opt("--strict", "", "answer pings only", Switch(|it| it.config.rules.strict = true)),
+];
+
+#[rustfmt::skip]
+const RUNNING: &[Opt<ServeOptions>] = &[
+    opt("--busy-poll DUR", "0", "spin this long before sleeping: CPU for latency",
+        Value(|it, value| set(&mut it.config.busy_poll, value.duration()))),
+    opt("-v, --verbose", "", "log each connection; given twice, each message too",
+        Switch(|it| it.verbosity.more())),
+    opt("-q, --quiet", "", "log errors only", Switch(|it| it.verbosity.quiet())),
+];
 
 /// What `--listen` takes.
 const ADDRESS: &str = "HOST:PORT, :PORT, PORT or [v6]:PORT";
 
 /// Other servers' names for it.
-const OTHER_WORDS_FOR_LISTEN: [&str; 9] = [
-    "-p",
-    "-l",
-    "-b",
-    "--port",
-    "--bind",
-    "--host",
-    "--addr",
-    "--address",
-    "--ip",
-];
+const OTHER_WORDS_FOR_LISTEN: &str = "-p -l -b --port --bind --host --addr --address --ip";
 
-const OPTIONS: [&str; 17] = [
-    "--listen",
-    "--no-tcp",
-    "--no-udp",
-    "--backlog",
-    "--udp-buffer",
-    "--reuse-port",
-    "--max-connections",
-    "--max-message",
-    "--idle-timeout",
-    "--other-rate",
-    "--drain-timeout",
-    "--strict",
-    "--busy-poll",
-    "-v",
-    "-q",
-    "--help",
-    "--version",
-];
-
-/// Understands what follows `serve`.
+/// Understands what follows `serve`, and the environment.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
+pub fn parse(parser: lexopt::Parser, environment: &Environment) -> Result<Command, UsageError> {
     let mut options = ServeOptions::default();
-    let mut addresses = Vec::new();
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Arg::Long("listen") => addresses.push(value(&mut parser, "--listen", ADDRESS)?),
-            Arg::Long("no-tcp") => options.config.listen.tcp = false,
-            Arg::Long("no-udp") => options.config.listen.udp = false,
-            Arg::Long("backlog") => {
-                options.config.listen.backlog = number(&mut parser, "--backlog", 1..=BACKLOG_MAX)?;
-            }
-            Arg::Long("udp-buffer") => {
-                let bytes = size(&mut parser, "--udp-buffer", 1..=UDP_BUFFER_MAX_BYTES)?;
-                options.config.listen.udp_buffer_bytes = Some(bytes);
-            }
-            Arg::Long("reuse-port") => options.config.listen.reuse_port = true,
-            Arg::Long("max-connections") => {
-                let max = number(&mut parser, "--max-connections", 1..=KEYS_MAX)?;
-                options.config.max_connections = Some(max);
-            }
-            Arg::Long("max-message") => {
-                options.config.rules.max_message_bytes =
-                    size(&mut parser, "--max-message", 1..=MESSAGE_MAX_BYTES)?;
-            }
-            Arg::Long("idle-timeout") => {
-                let timeout = duration(&mut parser, "--idle-timeout")?;
-                options.config.idle_timeout = (!timeout.is_zero()).then_some(timeout);
-            }
-            Arg::Long("other-rate") => {
-                options.config.other_rate_per_s =
-                    number(&mut parser, "--other-rate", 0..=u32::MAX)?;
-            }
-            Arg::Long("drain-timeout") => {
-                options.config.drain_timeout = duration(&mut parser, "--drain-timeout")?;
-            }
-            Arg::Long("strict") => options.config.rules.strict = true,
-            Arg::Long("busy-poll") => {
-                options.config.busy_poll = duration(&mut parser, "--busy-poll")?;
-            }
-            Arg::Short('v') => options.verbosity.more(),
-            Arg::Short('q') => options.verbosity.quiet(),
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(HELP.into())),
-            Arg::Short('V') | Arg::Long("version") => {
-                return Ok(Command::Print(VERSION.into()));
-            }
-            other => {
-                let wrong = unknown_option(&other, &OPTIONS);
-                let given = written(&other);
-                return Err(meant_listen(&given, &mut parser).unwrap_or(wrong));
-            }
-        }
+    let defaults = std::mem::take(&mut options.config.listen.addresses);
+    if let Some(text) = TABLE.parse(&mut options, parser, environment)? {
+        return Ok(Command::Print(text));
     }
-    if !addresses.is_empty() {
-        options.config.listen.addresses = addresses;
+    if options.config.listen.addresses.is_empty() {
+        options.config.listen.addresses = defaults;
     }
     if !options.config.listen.tcp && !options.config.listen.udp {
         return Err(UsageError::new(
@@ -178,21 +136,28 @@ pub fn parse(mut parser: lexopt::Parser) -> Result<Command, UsageError> {
     Ok(Command::Serve(options))
 }
 
-/// What those may mean who do not know `--listen` yet: `serve 9999`, `serve -p 9999`.
-fn meant_listen(given: &str, parser: &mut lexopt::Parser) -> Option<UsageError> {
-    let (what, address) = if OTHER_WORDS_FOR_LISTEN.contains(&given) {
+/// What those may mean who do not know `--listen` yet: `serve -p 9999`.
+fn meant_listen_by_option(given: &str, parser: &mut lexopt::Parser) -> Option<UsageError> {
+    let is_other_word = OTHER_WORDS_FOR_LISTEN.split(' ').any(|word| word == given);
+    is_other_word.then(|| {
         let value = parser.value().unwrap_or_default();
-        ("option", as_address(&value.to_string_lossy()))
-    } else {
-        let looks_like_a_host = given == "localhost" || given.contains(['.', ':']);
-        let address = given.parse().ok();
-        let address = address.or_else(|| as_address(given).filter(|_| looks_like_a_host));
-        ("argument", Some(address?))
-    };
+        meant_listen("option", given, as_address(&value.to_string_lossy()))
+    })
+}
+
+/// The same for `serve 9999`.
+fn meant_listen_by_argument(given: &str) -> Option<UsageError> {
+    let looks_like_a_host = given == "localhost" || given.contains(['.', ':']);
+    let address = given.parse().ok();
+    let address = address.or_else(|| as_address(given).filter(|_| looks_like_a_host));
+    address.map(|address| meant_listen("argument", given, Some(address)))
+}
+
+fn meant_listen(what: &str, given: &str, address: Option<Address>) -> UsageError {
     let meant = address.map_or_else(|| ADDRESS.into(), |address| address.to_string());
-    Some(UsageError::new(format!(
+    UsageError::new(format!(
         "there is no {what} {given}; did you mean --listen {meant}?"
-    )))
+    ))
 }
 
 fn as_address(text: &str) -> Option<Address> {

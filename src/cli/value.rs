@@ -1,7 +1,10 @@
 //! The values of options.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+#[cfg(feature = "load")]
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -20,93 +23,115 @@ const UNITS_S: [(&str, f64); 6] = [
     ("us", 1e-6),
 ];
 
-/// The next argument, understood by its type; `takes` says what that is.
-///
-/// # Errors
-/// It is missing, or not understood.
-pub fn value<T: FromStr<Err: Display>>(
-    parser: &mut lexopt::Parser,
-    option: &str,
-    takes: &str,
-) -> Result<T, UsageError> {
-    let text = text(parser, option, takes)?;
-    text.parse().map_err(|error| {
-        let space = if text.is_empty() { "" } else { " " };
-        UsageError::new(format!("{option}{space}{text}: {error}"))
-    })
+/// Puts a value, once understood, in its place.
+pub(super) fn set<T>(place: &mut T, value: Result<T, UsageError>) -> Result<(), UsageError> {
+    *place = value?;
+    Ok(())
 }
 
-/// The next argument, as a whole number within bounds.
-///
-/// # Errors
-/// It is missing, no number, or out of bounds.
-pub fn number<T: FromStr + PartialOrd + Display>(
-    parser: &mut lexopt::Parser,
-    option: &str,
-    bounds: RangeInclusive<T>,
-) -> Result<T, UsageError> {
-    let (low, high) = (bounds.start(), bounds.end());
-    let takes = format!("a whole number from {low} to {high}");
-    understood(parser, option, &takes, |text| {
-        text.parse().ok().filter(|number| bounds.contains(number))
-    })
+/// What was given for an option, and is not understood yet.
+pub struct Value {
+    /// The option as it was written, or the environment variable.
+    name: String,
+    text: Option<OsString>,
 }
 
-/// The next argument, as a number of bytes within bounds, which may end in k or M.
-///
-/// # Errors
-/// It is missing, no size, or out of bounds.
-pub fn size(
-    parser: &mut lexopt::Parser,
-    option: &str,
-    bounds: RangeInclusive<usize>,
-) -> Result<usize, UsageError> {
-    let (low, high) = (bounds.start(), bounds.end());
-    let takes = format!("a whole number from {low} to {high}, also with k or M, as in 4k");
-    understood(parser, option, &takes, |text| {
-        parse_size(text).filter(|bytes| bounds.contains(bytes))
-    })
-}
+impl Value {
+    /// `None`: there is none.
+    pub(super) const fn new(name: String, text: Option<OsString>) -> Self {
+        Self { name, text }
+    }
 
-/// The next argument, as a duration.
-///
-/// # Errors
-/// It is missing, or no duration.
-pub fn duration(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, UsageError> {
-    let takes = "a number with us, ms, s, m, h or d, such as 500ms, 1.5s or 1m30s; a year at most";
-    understood(parser, option, takes, parse_duration)
-}
+    /// Understood by its type; `takes` says what that is.
+    pub(super) fn parsed<T: FromStr<Err: Display>>(&self, takes: &str) -> Result<T, UsageError> {
+        self.text(takes)?.parse().map_err(|error| self.wrong(error))
+    }
 
-/// The next argument, as bytes: `\r`, `\n`, `\t`, `\0`, `\\` and `\xNN` stand for what they do in
-/// most languages.
-///
-/// # Errors
-/// It is missing, empty, or has a backslash with something else behind it.
-pub fn bytes(parser: &mut lexopt::Parser, option: &str) -> Result<Vec<u8>, UsageError> {
-    let takes = r"a text with the escapes \r \n \t \0 \\ \xNN";
-    understood(parser, option, takes, |text| {
-        unescape(text).filter(|bytes| !bytes.is_empty())
-    })
-}
+    /// A whole number within bounds.
+    pub(super) fn number<T>(&self, bounds: RangeInclusive<T>) -> Result<T, UsageError>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let takes = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        let parse = |text: &str| text.parse().ok();
+        self.understood(&takes, |text| parse(text).filter(|it| bounds.contains(it)))
+    }
 
-fn understood<T>(
-    parser: &mut lexopt::Parser,
-    option: &str,
-    takes: &str,
-    understand: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, UsageError> {
-    let text = text(parser, option, takes)?;
-    understand(&text).ok_or_else(|| UsageError::new(format!("{option} {text}: it takes {takes}")))
-}
+    /// A number of bytes within bounds, which may end in k or M.
+    pub(super) fn size(&self, bounds: RangeInclusive<usize>) -> Result<usize, UsageError> {
+        let (low, high) = (bounds.start(), bounds.end());
+        let takes = format!("a whole number from {low} to {high}, also with k or M, as in 4k");
+        self.understood(&takes, |text| {
+            parse_size(text).filter(|it| bounds.contains(it))
+        })
+    }
 
-fn text(parser: &mut lexopt::Parser, option: &str, takes: &str) -> Result<String, UsageError> {
-    let value = parser.value().map_err(|_| {
-        UsageError::new(format!("{option}: its value is missing; it takes {takes}"))
-    })?;
-    value.into_string().map_err(|value| {
-        let value = value.to_string_lossy();
-        UsageError::new(format!("{option} {value}: that is not UTF-8"))
-    })
+    /// A duration.
+    pub(super) fn duration(&self) -> Result<Duration, UsageError> {
+        let takes =
+            "a number with us, ms, s, m, h or d, such as 500ms, 1.5s or 1m30s; a year at most";
+        self.understood(takes, parse_duration)
+    }
+
+    /// A duration, of which 0 stands for no end.
+    pub(super) fn limit(&self) -> Result<Option<Duration>, UsageError> {
+        let limit = self.duration()?;
+        Ok((!limit.is_zero()).then_some(limit))
+    }
+
+    /// A duration that is longer than nothing.
+    #[cfg(feature = "load")]
+    pub(super) fn positive(&self) -> Result<Duration, UsageError> {
+        let too_short = || UsageError::new(format!("{} must be longer than nothing", self.name));
+        self.limit()?.ok_or_else(too_short)
+    }
+
+    /// Bytes: `\r`, `\n`, `\t`, `\0`, `\\` and `\xNN` stand for what they do in most languages.
+    #[cfg(feature = "load")]
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, UsageError> {
+        let takes = r"a text with the escapes \r \n \t \0 \\ \xNN";
+        self.understood(takes, |text| unescape(text).filter(|it| !it.is_empty()))
+    }
+
+    /// The name of a file.
+    #[cfg(feature = "load")]
+    pub(super) fn path(&self) -> Result<PathBuf, UsageError> {
+        self.given("the name of a file").map(Into::into)
+    }
+
+    /// 1 or 0.
+    pub(super) fn switch(&self) -> Result<bool, UsageError> {
+        self.understood("1 for on, or 0 for off", |text| {
+            matches!(text, "0" | "1").then_some(text == "1")
+        })
+    }
+
+    fn understood<T>(
+        &self,
+        takes: &str,
+        understand: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, UsageError> {
+        understand(self.text(takes)?).ok_or_else(|| self.wrong(format!("it takes {takes}")))
+    }
+
+    fn text(&self, takes: &str) -> Result<&str, UsageError> {
+        let text = self.given(takes)?.to_str();
+        text.ok_or_else(|| self.wrong("that is not UTF-8"))
+    }
+
+    fn given(&self, takes: &str) -> Result<&OsStr, UsageError> {
+        let missing = || self.wrong(format!("its value is missing; it takes {takes}"));
+        self.text.as_deref().ok_or_else(missing)
+    }
+
+    /// An option is written with a space before its value, a variable with an equals sign.
+    fn wrong(&self, what: impl Display) -> UsageError {
+        let text = self.text.as_deref().unwrap_or_default().to_string_lossy();
+        let is_option = self.name.starts_with('-');
+        let between = if is_option { " " } else { "=" };
+        let between = if text.is_empty() { "" } else { between };
+        UsageError::new(format!("{}{between}{text}: {what}", self.name))
+    }
 }
 
 /// Replaces the escapes; `None` where one is not known.

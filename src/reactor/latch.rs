@@ -1,9 +1,10 @@
 //! Latches: what is known of a descriptor's readiness.
 //!
-//! One latch for each direction. The kernel's event sets it, the kernel's "would block" clears it,
-//! and nothing else touches it. An event is a hint: a latch that is set without need costs one call
-//! that says "would block"; a latch that is cleared without need costs the connection its life, as
-//! an edge comes only once.
+//! One latch for each direction: "a call may have something to do". It is set at birth, by the kernel's
+//! event, and by who knows better than the events (a stop, a deadline that is about to end somebody). It
+//! is cleared by the kernel's "would block", and by a short read that proves that there is no more. A
+//! latch that is set for nothing costs one call that says "would block"; one that is cleared too early
+//! costs the connection its life, as an edge comes only once.
 
 use std::io;
 

@@ -2,7 +2,7 @@
 //!
 //! The kernel tells when a descriptor *becomes* ready, once (edge-triggered). So an event only sets
 //! a [latch]; the work is done later, in phases and under budgets, and a latch stays set
-//! until the kernel itself says "would block". What has spent its budget waits on the [run
+//! until a call proves that there is no more. What has spent its budget waits on the [run
 //! queue](run_queue). The [deadlines] say how long to sleep. A [program] ties these together: its turn
 //! is the same for the server and the clients. The [kernel] is a trait: this is the
 //! seam behind which all IO happens, and [`os`] is the one that talks to a real one.

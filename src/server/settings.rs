@@ -33,6 +33,23 @@ pub struct Settings {
     pub busy_poll: Duration,
 }
 
+impl Default for Settings {
+    /// What the command line has where nothing is given, but for connections without a limit.
+    fn default() -> Self {
+        Self {
+            max_connections: usize::MAX,
+            rules: Rules {
+                max_message_bytes: 65536,
+                strict: false,
+            },
+            idle_timeout: Some(Duration::from_secs(5 * 60)),
+            drain_timeout: Duration::from_secs(5),
+            other_rate_per_s: 1000,
+            busy_poll: Duration::ZERO,
+        }
+    }
+}
+
 /// How large the buffers are, and how much is done at a time: what is measured and set at compile
 /// time. A test sets smaller ones, so that a few bytes reach every edge.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use pingpong::reactor::bind::{BindOptions, datagrams};
-use pingpong::reactor::kernel::{Datagrams, Transmit};
+use pingpong::inside::reactor::bind::{BindOptions, datagrams};
+use pingpong::inside::reactor::kernel::{Datagrams, Transmit};
 
 /// Anybody can send from an address that the kernel refuses to send to; that must not cost all others
 /// the batches.

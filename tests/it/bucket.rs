@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::bucket::Bucket;
+use pingpong::inside::reactor::bucket::Bucket;
 use proptest::prelude::*;
 
 use crate::support::cases;

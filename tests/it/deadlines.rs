@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::deadlines::{Deadlines, TICK};
+use pingpong::inside::reactor::deadlines::{Deadlines, TICK};
 use proptest::prelude::*;
 
 use crate::support::cases;

@@ -9,9 +9,13 @@ use pingpong::{Config, Exit, Server};
 #[path = "../../docs/examples/embed.rs"]
 mod example;
 
+#[path = "../../docs/examples/seam.rs"]
+mod seam;
+
 #[test]
-fn the_example_runs() {
+fn the_examples_run() {
     example::main().unwrap();
+    seam::main().unwrap();
 }
 
 fn bound() -> Server {

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use pingpong::logging::limit::{LINES_PER_S, Limit, Reason};
-use pingpong::logging::piece::{PIECE_MAX_BYTES, Piece};
+use pingpong::inside::logging::limit::{LINES_PER_S, Limit, Reason};
+use pingpong::inside::logging::piece::{PIECE_MAX_BYTES, Piece};
 use proptest::prelude::*;
 
 use crate::support::cases;

@@ -19,8 +19,11 @@ mod embed;
 mod load;
 mod log_limit;
 mod model;
+#[cfg(feature = "ping")]
 mod net;
+mod options;
 mod outlet;
+#[cfg(feature = "ping")]
 mod ping;
 mod protocol;
 mod run_queue;
@@ -28,6 +31,10 @@ mod serve;
 mod sim;
 mod splits;
 mod state;
+#[cfg_attr(
+    not(feature = "ping"),
+    allow(dead_code, reason = "some of it helps the clients' tests alone")
+)]
 mod support;
 mod tidy;
 mod tools;

@@ -9,7 +9,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pingpong::outlet::{COMPLAINT_PATIENCE, Outlet, PIPE_PIECE_MAX_BYTES, RESULT_PATIENCE, Way};
+use pingpong::inside::outlet::{
+    COMPLAINT_PATIENCE, Outlet, PIPE_PIECE_MAX_BYTES, RESULT_PATIENCE, Way,
+};
 use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::support::GUARD;

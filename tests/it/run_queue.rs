@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use pingpong::reactor::run_queue::{RunQueue, Standing};
+use pingpong::inside::reactor::run_queue::{RunQueue, Standing};
 use proptest::prelude::*;
 
 use crate::support::cases;

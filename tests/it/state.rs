@@ -1,10 +1,10 @@
 //! The machine: every state and every event, written out.
 
-use pingpong::state::{Event, Impossible, State, diagram};
+use pingpong::inside::state::{Event, Impossible, State, diagram};
 
 use crate::support::{assert_golden, read_project_file};
 
-use pingpong::state::State::Closed;
+use pingpong::inside::state::State::Closed;
 
 /// The state after each event; a dash where the event cannot happen.
 const TABLE: &str = "

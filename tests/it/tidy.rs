@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::support::read_project_file;
-
 const LINES_MAX: usize = 400;
 
 /// Files that are longer than [`LINES_MAX`], each with the reason and a limit of its own.
@@ -96,68 +94,6 @@ fn standard_output_and_error_are_written_to_in_one_place() {
             "{name} asks poll(2)"
         );
     }
-}
-
-/// Every word that looks like a long option.
-fn long_options(text: &str) -> BTreeSet<String> {
-    let is_part =
-        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-    text.split(|letter: char| !is_part(letter))
-        .filter(|word| {
-            word.strip_prefix("--")
-                .is_some_and(|name| name.starts_with(char::is_alphabetic))
-        })
-        .map(ToOwned::to_owned)
-        .collect()
-}
-
-/// The README's section about the options of `serve`: from a heading that has the word, and best
-/// that name too, to the next one of its rank or above.
-fn options_section(readme: &str) -> Option<String> {
-    let rank = |line: &str| {
-        let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
-        ((1..=6).contains(&hashes) && line[hashes..].starts_with(' ')).then_some(hashes)
-    };
-    let is_about = |line: &str, words: &[&str]| {
-        let line = line.to_lowercase();
-        rank(&line).is_some() && words.iter().all(|word| line.contains(word))
-    };
-    let find = |words: &[&str]| readme.lines().position(|line| is_about(line, words));
-    let start = find(&["option", "serve"]).or_else(|| find(&["option"]))?;
-    let own_rank = rank(readme.lines().nth(start)?)?;
-    let rest = readme.lines().skip(start + 1);
-    let is_inside = |line: &&str| rank(line).is_none_or(|rank| rank > own_rank);
-    Some(rest.take_while(is_inside).collect::<Vec<_>>().join("\n"))
-}
-
-#[test]
-fn the_section_about_options_is_found() {
-    let readme = "# a\n--x\n## Options of serve\n--y\n### Limits\n--z #\n## b\n--w\n# Options\n--v";
-    let section = options_section(readme).unwrap();
-    assert_eq!(section, "--y\n### Limits\n--z #");
-    let found: Vec<_> = long_options(&section).into_iter().collect();
-    assert_eq!(found, ["--y", "--z"]);
-    assert_eq!(options_section("# a\n--x"), None);
-}
-
-#[test]
-fn the_readme_lists_every_option_and_no_other() {
-    let readme = read_project_file("README.md");
-    let section = options_section(&readme).expect("README.md: no heading says 'options'");
-    let in_help = long_options(pingpong::cli::serve::HELP);
-    let missing: Vec<_> = in_help
-        .difference(&long_options(&readme))
-        .cloned()
-        .collect();
-    let unknown: Vec<_> = long_options(&section)
-        .difference(&in_help)
-        .cloned()
-        .collect();
-    assert!(missing.is_empty(), "README.md says nothing of {missing:?}");
-    assert!(
-        unknown.is_empty(),
-        "README.md speaks of {unknown:?}, which --help does not know"
-    );
 }
 
 #[test]

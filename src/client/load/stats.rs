@@ -48,7 +48,7 @@ pub enum Ended {
     #[default]
     Complete,
     /// A signal broke it off.
-    Interrupted,
+    BrokenOff,
     /// There was nobody to ask.
     NoConnection,
 }
@@ -59,7 +59,7 @@ impl Ended {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
-            Self::Interrupted => "interrupted",
+            Self::BrokenOff => "interrupted",
             Self::NoConnection => "no_connection",
         }
     }
@@ -68,8 +68,10 @@ impl Ended {
 /// Counts and latencies of one run.
 #[derive(Debug)]
 pub struct Stats {
-    /// What is measured: from here, until there.
+    /// Whose requests are measured: those that were due from here, until there.
     window: (Nanos, Nanos),
+    /// When the window closed, which is earlier where a signal broke the run off.
+    closed_at: Option<Nanos>,
     /// There is a timetable, and so a difference between intended and sent.
     is_open_loop: bool,
     /// How it ended.
@@ -143,6 +145,7 @@ impl Stats {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             window: (Nanos::MAX, Nanos::MAX),
+            closed_at: None,
             is_open_loop: false,
             ended: Ended::Complete,
             due: 0,
@@ -178,21 +181,27 @@ impl Stats {
     /// The window closes, perhaps earlier than was meant; `due` of the timetable's requests were due
     /// in it.
     pub fn close_window(&mut self, now: Nanos, due: Option<u64>) {
-        let (begins, ends) = self.window;
-        self.window = (begins, ends.min(now.max(begins)));
+        let (begins, ends) = self.window();
+        self.closed_at = Some(ends.min(now.max(begins)));
         self.due = due.unwrap_or(self.requests).max(self.requests);
     }
 
-    /// What is measured: from here, until there.
+    /// From when on, and until when it counts.
     #[must_use]
     pub fn window(&self) -> (Nanos, Nanos) {
-        self.window
+        (self.window.0, self.closed_at.unwrap_or(self.window.1))
+    }
+
+    fn is_open_at(&self, time: Nanos) -> bool {
+        let (begins, ends) = self.window();
+        (begins..ends).contains(&time)
     }
 
     /// How long the window was open.
     #[must_use]
     pub fn measured(&self) -> Nanos {
-        self.window.1.saturating_sub(self.window.0)
+        let (begins, ends) = self.window();
+        ends.saturating_sub(begins)
     }
 
     /// Requests that were due and could not be sent.
@@ -213,7 +222,7 @@ impl Stats {
 
     /// A request leaves.
     pub fn sent(&mut self, stamp: Stamp) {
-        self.sent_in_window += u64::from((self.window.0..self.window.1).contains(&stamp.sent));
+        self.sent_in_window += u64::from(self.is_open_at(stamp.sent));
         if self.is_measured(stamp) {
             self.requests += 1;
             if self.is_open_loop {
@@ -225,7 +234,7 @@ impl Stats {
 
     /// Its reply is here.
     pub fn answered(&mut self, stamp: Stamp, now: Nanos) {
-        self.came_in_window += u64::from((self.window.0..self.window.1).contains(&now));
+        self.came_in_window += u64::from(self.is_open_at(now));
         if self.is_measured(stamp) {
             self.replies += 1;
             self.latency.record(now.saturating_sub(stamp.intended));

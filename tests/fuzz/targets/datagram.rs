@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
-use pingpong::protocol::datagram::{Reply, answer, check_source};
-use pingpong::reactor::kernel::Hit;
+use pingpong::inside::protocol::datagram::{Reply, answer, check_source};
+use pingpong::inside::reactor::kernel::Hit;
 use reference::Deserved;
 
 #[allow(

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pingpong::protocol::stream::{Batch, Rules};
+use pingpong::inside::protocol::stream::{Batch, Rules};
 
 #[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests")]
 #[path = "../../it/sim/reference.rs"]

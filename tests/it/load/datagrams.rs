@@ -3,11 +3,11 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 
-use pingpong::reactor::attempt::Attempt;
-use pingpong::reactor::bind::{BindOptions, datagrams};
-use pingpong::reactor::kernel::Datagrams as _;
-use pingpong::reactor::kernel::{Readiness, RecvSlots, SLOTS_PER_CALL};
-use pingpong::reactor::latch::Latched;
+use pingpong::inside::reactor::attempt::Attempt;
+use pingpong::inside::reactor::bind::{BindOptions, datagrams};
+use pingpong::inside::reactor::kernel::Datagrams as _;
+use pingpong::inside::reactor::kernel::{Readiness, RecvSlots, SLOTS_PER_CALL};
+use pingpong::inside::reactor::latch::Latched;
 
 use super::{Served, load, pong, udp_server};
 

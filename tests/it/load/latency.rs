@@ -1,6 +1,6 @@
 //! What may be said of latencies.
 
-use pingpong::client::load::latency::{Latencies, Quantile};
+use pingpong::inside::client::load::latency::{Latencies, Quantile};
 
 fn of(latencies: impl IntoIterator<Item = u64>) -> Latencies {
     let mut all = Latencies::new().unwrap();

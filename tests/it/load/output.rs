@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use pingpong::client::load::hgrm::percentile_distribution;
-use pingpong::client::load::report::{Found, Report, time};
-use pingpong::client::load::stats::{Cost, Ended, Stamp, Stats};
-use pingpong::client::load::{Opened, Run};
-use pingpong::transport::Transport;
+use pingpong::inside::client::load::hgrm::percentile_distribution;
+use pingpong::inside::client::load::report::{Found, Report, time};
+use pingpong::inside::client::load::stats::{Cost, Ended, Stamp, Stats};
+use pingpong::inside::client::load::{Opened, Run};
+use pingpong::inside::transport::Transport;
 use serde_json::Value;
 
 use super::{Served, finish, load, spawn};
@@ -73,7 +73,7 @@ fn the_report_of_a_closed_loop() {
 fn the_report_of_an_open_loop_with_trouble() {
     let mut report = report(Some(1000));
     report.transport = Transport::Udp;
-    report.stats.ended = Ended::Interrupted;
+    report.stats.ended = Ended::BrokenOff;
     report.stats.lost = 3;
     report.stats.due += 3;
     report.stats.requests += 3;

@@ -1,12 +1,12 @@
 //! What is sent, when, and what becomes of it: without a socket or a clock.
 
-use pingpong::cli::value::unescape;
-use pingpong::client::load::schedule::{SECOND, Schedule};
-use pingpong::client::load::search::{Goal, RATE_MAX_PER_S, Search};
-use pingpong::client::script::{
+use pingpong::inside::cli::value::unescape;
+use pingpong::inside::client::load::schedule::{SECOND, Schedule};
+use pingpong::inside::client::load::search::{Goal, RATE_MAX_PER_S, Search};
+use pingpong::inside::client::script::{
     LANES_MAX, NUMBERED_PING_MIN_BYTES, Number, PING_MIN_BYTES, Script,
 };
-use pingpong::protocol::stream::{Batch, Rules};
+use pingpong::inside::protocol::stream::{Batch, Rules};
 use proptest::prelude::*;
 
 const RULES: Rules = Rules {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pingpong::client::requests::{Fate, Requests};
+use pingpong::inside::client::requests::{Fate, Requests};
 use proptest::prelude::*;
 
 proptest! {

@@ -1,8 +1,8 @@
 //! `--find-max`: when a goal is kept, and the way to the highest rate that keeps it.
 
-use pingpong::client::load::schedule::{SECOND, Schedule};
-use pingpong::client::load::search::{Goal, RATE_MAX_PER_S, Search};
-use pingpong::client::load::stats::{ConnEnd, Stamp, Stats};
+use pingpong::inside::client::load::schedule::{SECOND, Schedule};
+use pingpong::inside::client::load::search::{Goal, RATE_MAX_PER_S, Search};
+use pingpong::inside::client::load::stats::{ConnEnd, Stamp, Stats};
 
 const MS: u64 = 1_000_000;
 

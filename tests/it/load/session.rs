@@ -5,15 +5,15 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use pingpong::client::load::conn::Conn;
-use pingpong::client::load::datagrams::DatagramConn;
-use pingpong::client::load::stats::Stats;
-use pingpong::client::load::stream::StreamConn;
-use pingpong::client::load::watch::Unwatched;
-use pingpong::client::load::{Load, LoadPlan, Opened, Run};
-use pingpong::client::script::Script;
-use pingpong::reactor::kernel::Kernel;
-use pingpong::reactor::os::Os;
+use pingpong::inside::client::load::conn::Conn;
+use pingpong::inside::client::load::datagrams::DatagramConn;
+use pingpong::inside::client::load::stats::Stats;
+use pingpong::inside::client::load::stream::StreamConn;
+use pingpong::inside::client::load::watch::Unwatched;
+use pingpong::inside::client::load::{Load, LoadPlan, Opened, Run};
+use pingpong::inside::client::script::Script;
+use pingpong::inside::reactor::kernel::Kernel;
+use pingpong::inside::reactor::os::Os;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 

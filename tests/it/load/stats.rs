@@ -1,7 +1,7 @@
 //! What a run's stats add up to.
 
-use pingpong::client::load::schedule::SECOND;
-use pingpong::client::load::stats::{ConnEnd, Stamp, Stats};
+use pingpong::inside::client::load::schedule::SECOND;
+use pingpong::inside::client::load::stats::{ConnEnd, Stamp, Stats};
 
 /// A run of a second, from the first to the second, in which so many requests were answered at once.
 fn answered(requests: u64) -> Stats {
@@ -138,4 +138,22 @@ fn corrected_and_uncorrected_are_told_apart() {
         let from_send = stats.from_send().max();
         assert_eq!(from_send, Some(if is_open_loop { 400 } else { 1000 }));
     }
+}
+
+/// What left just before a signal belongs to the run, whatever became of it.
+#[test]
+fn what_left_before_a_run_was_broken_off_is_accounted_for() {
+    let mut stats = answered(0);
+    let stamp = Stamp {
+        intended: SECOND + 7,
+        sent: SECOND + 7,
+    };
+    stats.sent(stamp);
+    stats.sent(stamp);
+    // The turn had begun before.
+    stats.close_window(SECOND + 5, None);
+    stats.lost(stamp);
+    stats.abandoned(stamp);
+    assert_eq!((stats.due, stats.requests), (2, 2));
+    assert_eq!((stats.lost, stats.abandoned, stats.unsent()), (1, 1, 0));
 }

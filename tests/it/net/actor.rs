@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pingpong::reactor::kernel::Signal;
+use pingpong::inside::reactor::kernel::Signal;
 
 use super::epoll::ns;
 use super::hosts::{Event, Faults, Link, Machine, Net};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pingpong::reactor::attempt::would_block;
+use pingpong::inside::reactor::attempt::would_block;
 
 use super::hosts::{Call, Event, Fault, Id, Net};
 

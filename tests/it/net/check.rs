@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use pingpong::client::ping::{Config, STAGGER};
+use pingpong::inside::client::ping::{Config, STAGGER};
 use serde_json::Value;
 
 use super::epoll::ns;

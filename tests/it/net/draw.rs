@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pingpong::client::ping::Config;
-use pingpong::server::Settings;
+use pingpong::inside::client::ping::Config;
+use pingpong::inside::server::Settings;
 
 use super::hosts::{Faults, Link, MS, Machine, S, US};
 use super::plan::{Client, Place, Plan, REFUSED, SERVED, SILENT, SMALL, calm_config, shipped};
@@ -46,7 +46,7 @@ fn faults(rng: &mut Rng, is_faulty: bool) -> Faults {
     }
 }
 
-fn place(rng: &mut Rng, is_faulty: bool) -> Place {
+pub fn place(rng: &mut Rng, is_faulty: bool) -> Place {
     Place {
         machine: machine(rng),
         link: link(rng, is_faulty),

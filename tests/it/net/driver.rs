@@ -9,9 +9,9 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-use pingpong::client::ping::Pinger;
-use pingpong::reactor::program::Program;
-use pingpong::server::{Exit, Server};
+use pingpong::inside::client::ping::Pinger;
+use pingpong::inside::reactor::program::Program;
+use pingpong::inside::server::{Exit, Server};
 
 use super::epoll::ns;
 use super::hosts::S;

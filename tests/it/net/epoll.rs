@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pingpong::reactor::kernel::{Flags, Readiness, Token};
+use pingpong::inside::reactor::kernel::{Flags, Readiness, Token};
 
 use super::hosts::{Call, Event, Fault, Id, Net, US};
 

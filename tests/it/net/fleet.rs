@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pingpong::client::ping::Config;
-use pingpong::server::Exit;
+use pingpong::inside::client::ping::Config;
+use pingpong::inside::server::Exit;
 
 use super::hosts::{Link, MS, S};
 use super::plan::{Client, Outcome, Plan, REFUSED, SERVED, SILENT, calm_place};

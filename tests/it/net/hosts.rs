@@ -9,7 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::kernel::Signal;
+use pingpong::inside::reactor::kernel::Signal;
 
 use super::actor::Actor;
 use super::packets::Port;
@@ -148,8 +148,6 @@ pub struct Host {
     pub queue: BTreeMap<(u64, u64), Event>,
     pub actor: Option<Actor>,
     pub truth: Truth,
-    /// It answers: its datagrams are no requests.
-    pub is_server: bool,
     pub opened: usize,
     pub open: usize,
     pub shut_down: usize,
@@ -244,7 +242,6 @@ impl Net {
             queue: BTreeMap::new(),
             actor: None,
             truth: Truth::default(),
-            is_server: false,
             opened: 0,
             open: 0,
             shut_down: 0,

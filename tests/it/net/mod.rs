@@ -9,7 +9,7 @@
 //! | [`actor`] | a host whose every answer is scripted |
 //! | [`truth`] | what a host really did |
 //! | [`plan`], [`draw`], [`check`] | server and pings: how they run, by seeds, and what must be true |
-//! | [`loads`] | server and load client, the same |
+//! | [`load`] | server and load client, the same |
 
 #![allow(
     unreachable_pub,
@@ -30,9 +30,7 @@ mod fleet;
 mod hosts;
 mod kernel;
 #[cfg(feature = "load")]
-mod load_seeds;
-#[cfg(feature = "load")]
-mod loads;
+mod load;
 mod packets;
 mod plan;
 mod seeds;

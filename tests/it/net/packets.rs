@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
-use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::{DstIp, Flags, RecvMeta, RecvSlots, Transmit};
+use pingpong::inside::reactor::attempt::would_block;
+use pingpong::inside::reactor::kernel::{DstIp, Flags, RecvMeta, RecvSlots, Transmit};
 
 use super::epoll::Watch;
 use super::hosts::{Call, Event, Fault, Id, Net, US};
@@ -36,6 +36,8 @@ pub struct Port {
     /// What the network has said of an earlier datagram.
     error: Option<io::ErrorKind>,
     pub drops: u32,
+    /// A client's, whose requests and replies are recorded.
+    pub is_client: bool,
 }
 
 impl Port {
@@ -58,6 +60,7 @@ impl Net {
             local,
             watch: Watch::default(),
             is_open: true,
+            is_client: false,
             peer: None,
             inbox: VecDeque::new(),
             error: None,
@@ -70,7 +73,9 @@ impl Net {
     pub fn open_port(&mut self, host: usize, like: SocketAddr) -> usize {
         self.enter(host, Call::Sure);
         let local = self.next_local(host, like);
-        self.add_port(host, local)
+        let id = self.add_port(host, local);
+        self.ports[id].is_client = true;
+        id
     }
 
     /// connect(2) of a datagram socket
@@ -111,7 +116,7 @@ impl Net {
         let source = SocketAddr::new(from, local.port());
         let to = transmit.destination;
         for segment in segments {
-            if !self.hosts[host].is_server {
+            if self.ports[id].is_client {
                 self.hosts[host].truth.sent(id, segment, began_ns);
             }
             self.throw(id, (source, to), segment);
@@ -242,7 +247,7 @@ impl Net {
         self.hosts[host].clock_ns += self.hosts[host].machine.find_ns;
         let at = (self.hosts[host].woken_ns, self.hosts[host].clock_ns);
         let is_wild = self.ports[id].local.ip().is_unspecified();
-        let is_client = !self.hosts[host].is_server;
+        let is_client = self.ports[id].is_client;
         let packets = self.ports[id].inbox.drain(..most);
         let places = slots.bytes.chunks_exact_mut(slots.slot_bytes);
         for ((packet, place), info) in packets.zip(places).zip(&mut slots.info) {

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::client::ping::report::{Manner, Style};
-use pingpong::client::ping::{Config, Pinger};
-use pingpong::protocol::stream::Rules;
-use pingpong::reactor::kernel::Signal;
-use pingpong::server::{Exit, Server, Settings, Sizes};
+use pingpong::inside::client::ping::report::{Manner, Style};
+use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::protocol::stream::Rules;
+use pingpong::inside::reactor::kernel::Signal;
+use pingpong::inside::server::{Exit, Server, Settings, Sizes};
 
 use serde_json::Value;
 
@@ -121,8 +121,7 @@ impl Plan {
         told
     }
 
-    pub fn serve(&self, kernel: &NetKernel, driver: &mut Driver) -> Ended {
-        kernel.net.borrow_mut().hosts[kernel.host].is_server = true;
+    fn serve(&self, kernel: &NetKernel, driver: &mut Driver) -> Ended {
         let served: SocketAddr = SERVED.parse().unwrap();
         let local = if self.is_wild {
             SocketAddr::from(([0, 0, 0, 0], served.port()))

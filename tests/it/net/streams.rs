@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
-use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::Flags;
+use pingpong::inside::reactor::attempt::would_block;
+use pingpong::inside::reactor::kernel::Flags;
 
 use super::epoll::Watch;
 use super::hosts::{Call, Event, Fault, Id, MS, Net, S};

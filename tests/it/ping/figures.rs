@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pingpong::client::ping::figures::Figures;
+use pingpong::inside::client::ping::figures::Figures;
 
 const TIMES_US: [u64; 9] = [120, 40, 41, 39, 80, 1_000_000, 45, 44, 43];
 

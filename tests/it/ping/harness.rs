@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::client::ping::report::{Manner, Style};
-use pingpong::client::ping::{Config, Pinger};
-use pingpong::protocol::turn_into_pong;
+use pingpong::inside::client::ping::report::{Manner, Style};
+use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::protocol::turn_into_pong;
 
 use crate::net::{Act, Connect, Script, World};
 

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use pingpong::client::message::{PAYLOAD_MAX_BYTES, Template};
-use pingpong::client::ping::window::{Fate, Verdict, WINDOW_PINGS, Window};
-use pingpong::protocol::{Kind, kind, turn_into_pong};
+use pingpong::inside::client::message::{PAYLOAD_MAX_BYTES, Template};
+use pingpong::inside::client::ping::window::{Fate, Verdict, WINDOW_PINGS, Window};
+use pingpong::inside::protocol::{Kind, kind, turn_into_pong};
 
 fn ping(template: &Template, number: u64) -> Vec<u8> {
     let mut message = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use pingpong::protocol::turn_into_pong;
+use pingpong::inside::protocol::turn_into_pong;
 use socket2::SockRef;
 
 use super::real::{Ended, ping, read_line, tcp_server, udp_server};

@@ -5,8 +5,8 @@ use super::harness::{
     shows, udp, us,
 };
 use crate::net::{Act, Connect, Script, World};
-use pingpong::client::ping::{Config, Pinger};
-use pingpong::reactor::program::Program;
+use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::reactor::program::Program;
 use std::io;
 use std::net::SocketAddr;
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use pingpong::client::output::{Output, WAITING_MAX_BYTES};
-use pingpong::reactor::attempt::would_block;
+use pingpong::inside::client::output::{Output, WAITING_MAX_BYTES};
+use pingpong::inside::reactor::attempt::would_block;
 
 /// A reader that has room for so much, or is gone.
 struct Pipe {

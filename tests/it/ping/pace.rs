@@ -4,11 +4,11 @@ use super::harness::{
     AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, run, run_at, udp, us,
 };
 use crate::net::{Script, World};
-use pingpong::client::ping::lane::links::{IDLE_LINKS_MAX, LINKS_MAX};
-use pingpong::client::ping::report::{Manner, Style};
-use pingpong::client::ping::{Config, Pinger};
-use pingpong::reactor::kernel::Signal;
-use pingpong::reactor::program::Program;
+use pingpong::inside::client::ping::lane::links::{IDLE_LINKS_MAX, LINKS_MAX};
+use pingpong::inside::client::ping::report::{Manner, Style};
+use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::reactor::kernel::Signal;
+use pingpong::inside::reactor::program::Program;
 use std::time::Duration;
 
 #[test]

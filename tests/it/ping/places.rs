@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pingpong::client::ping::{Pinger, READER_PATIENCE};
-use pingpong::reactor::attempt::would_block;
-use pingpong::reactor::kernel::Kernel;
+use pingpong::inside::client::ping::{Pinger, READER_PATIENCE};
+use pingpong::inside::reactor::attempt::would_block;
+use pingpong::inside::reactor::kernel::Kernel;
 
 use super::harness::{AT_ONCE, GOOD, Sink, addresses, config, lines, ms};
 use super::real::udp_server;

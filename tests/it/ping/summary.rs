@@ -2,8 +2,8 @@
 
 use super::harness::{AT_ONCE, GOOD, addresses, lines, pong, run, run_at, udp, us};
 use crate::net::{Act, Script, World};
-use pingpong::client::ping::Config;
-use pingpong::client::ping::report::{Manner, Style};
+use pingpong::inside::client::ping::Config;
+use pingpong::inside::client::ping::report::{Manner, Style};
 
 #[test]
 fn timestamps_are_those_of_ping() {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use pingpong::protocol::datagram::{DropReason, Reply, answer, check_source};
+use pingpong::inside::protocol::datagram::{DropReason, Reply, answer, check_source};
 use proptest::prelude::*;
 
 use super::TABLE;

@@ -3,7 +3,7 @@
 mod datagram;
 mod stream;
 
-use pingpong::protocol::{Kind, ending, kind, turn_into_pong};
+use pingpong::inside::protocol::{Kind, ending, kind, turn_into_pong};
 use proptest::prelude::*;
 
 use crate::model;

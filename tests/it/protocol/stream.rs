@@ -1,8 +1,8 @@
 //! Messages on a stream: any bytes in any pieces have the replies that the model gives to the
 //! whole.
 
-use pingpong::protocol::stream::{Answered, BadLine, Batch, Rules};
-use pingpong::server::connection::WINDOW_BYTES;
+use pingpong::inside::protocol::stream::{Answered, BadLine, Batch, Rules};
+use pingpong::inside::server::connection::WINDOW_BYTES;
 use proptest::prelude::*;
 
 use super::TABLE;

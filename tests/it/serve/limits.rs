@@ -147,7 +147,7 @@ fn full_is_told_once_and_so_is_its_end() {
 /// At a large limit one that goes is not the end of it.
 #[test]
 fn a_server_at_its_limit_is_full_all_the_time() {
-    use pingpong::server::accept::Fullness;
+    use pingpong::inside::server::accept::Fullness;
     let mut fullness = Fullness::default();
     let told: Vec<_> = [1599, 1600, 1599, 1600, 1500, 1499, 1599, 1600]
         .iter()

@@ -141,7 +141,7 @@ fn a_server_that_ends_in_a_storm_tells_what_it_lost() {
 #[test]
 fn a_notice_passes_every_filter() {
     let mut command = pingpong(&["serve", "--listen", "127.0.0.1:0"]);
-    command.env("RUST_LOG", "pingpong=trace,pingpong::logging=off");
+    command.env("RUST_LOG", "pingpong=trace,pingpong::inside::logging=off");
     let server = Server::spawn(command);
     let client = connect(server.tcp[0]);
     storm(&client, 5000);

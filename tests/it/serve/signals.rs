@@ -238,6 +238,7 @@ fn clients_have_their_own() {
     let server = Server::start(&[]);
     let target = server.tcp[0].to_string();
     let commands: &[&[&str]] = &[
+        #[cfg(feature = "ping")]
         &["ping", "-i", "1h"],
         #[cfg(feature = "load")]
         &["load", "-c", "1", "-d", "1h", "--rate", "100"],

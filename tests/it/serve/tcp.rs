@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use pingpong::server::LINGER_TIMEOUT;
+use pingpong::inside::server::LINGER_TIMEOUT;
 use socket2::SockRef;
 
 use crate::model;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use pingpong::server::LINGER_TIMEOUT;
+use pingpong::inside::server::LINGER_TIMEOUT;
 use rustix::io::Errno;
 
 use super::faults::{Call, Fault};
@@ -78,7 +78,7 @@ impl World {
     pub fn register_conn(
         &mut self,
         conn: usize,
-        token: pingpong::reactor::kernel::Token,
+        token: pingpong::inside::reactor::kernel::Token,
     ) -> io::Result<()> {
         if let Some(fault) = self.enter(Call::Register) {
             self.conns[conn].is_hurt = true;

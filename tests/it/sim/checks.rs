@@ -1,7 +1,7 @@
 //! What must hold at every call, and in the end.
 
-use pingpong::reactor::kernel::Transmit;
-use pingpong::server::{Exit, LINGER_TIMEOUT};
+use pingpong::inside::reactor::kernel::Transmit;
+use pingpong::inside::server::{Exit, LINGER_TIMEOUT};
 
 use super::calls::ns;
 use super::peer::{Ending, Reading, Role};

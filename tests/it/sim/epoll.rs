@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pingpong::reactor::kernel::{Flags, Readiness, Signal, Token};
+use pingpong::inside::reactor::kernel::{Flags, Readiness, Signal, Token};
 
 use super::faults::{Call, Fault};
 use super::plan::MS;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::kernel::{
+use pingpong::inside::reactor::kernel::{
     Datagrams, Kernel, Listener, Readiness, RecvSlots, Signal, Stream, Token, Transmit,
 };
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pingpong::reactor::kernel::{RecvMeta, RecvSlots, Transmit};
+use pingpong::inside::reactor::kernel::{RecvMeta, RecvSlots, Transmit};
 use rustix::io::Errno;
 
 use super::faults::{Call, Fault};

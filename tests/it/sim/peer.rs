@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use pingpong::reactor::kernel::DstIp;
+use pingpong::inside::reactor::kernel::DstIp;
 
 use super::plan::MS;
 use super::rng::Rng;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pingpong::protocol::stream::Rules;
-use pingpong::server::{Settings, Sizes};
+use pingpong::inside::protocol::stream::Rules;
+use pingpong::inside::server::{Settings, Sizes};
 use rustix::io::Errno;
 
 use super::faults::Faults;

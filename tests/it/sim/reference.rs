@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use pingpong::reactor::kernel::DstIp;
+use pingpong::inside::reactor::kernel::DstIp;
 
 /// What one stream deserves, given the bytes that were read from it.
 #[derive(Debug, Default)]

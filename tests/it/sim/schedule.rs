@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use pingpong::reactor::program::Program;
-use pingpong::server::{Exit, Server};
+use pingpong::inside::reactor::program::Program;
+use pingpong::inside::server::{Exit, Server};
 
 use super::faults::Call;
 use super::kernel::SimKernel;

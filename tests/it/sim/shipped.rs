@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use pingpong::reactor::kernel::SLOTS_PER_CALL;
-use pingpong::server::Sizes;
-use pingpong::server::datagrams::RECEIVES_PER_TURN;
+use pingpong::inside::reactor::kernel::SLOTS_PER_CALL;
+use pingpong::inside::server::Sizes;
+use pingpong::inside::server::datagrams::RECEIVES_PER_TURN;
 
 use super::peer::{DatagramPeer, Ending, Peer, Reading, Role, StreamPeer};
 use super::plan::{MS, Plan};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use pingpong::reactor::kernel::{DstIp, Flags, Token};
+use pingpong::inside::reactor::kernel::{DstIp, Flags, Token};
 use rustix::io::Errno;
 
 use super::reference::Reference;

@@ -6,9 +6,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::bind::{self, BindOptions};
-use pingpong::reactor::kernel::{Kernel, Listener, Readiness, Stream, Token};
-use pingpong::reactor::os::Os;
+use pingpong::inside::reactor::bind::{self, BindOptions};
+use pingpong::inside::reactor::kernel::{Kernel, Listener, Readiness, Stream, Token};
+use pingpong::inside::reactor::os::Os;
 
 use super::kernel::SimKernel;
 use super::peer::{Ending, Peer, Reading, Role};

@@ -5,9 +5,11 @@ use std::net::{IpAddr, UdpSocket};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use pingpong::reactor::bind::{self, BindOptions};
-use pingpong::reactor::kernel::{Datagrams, Kernel, Readiness, RecvSlots, SLOTS_PER_CALL, Token};
-use pingpong::reactor::os::Os;
+use pingpong::inside::reactor::bind::{self, BindOptions};
+use pingpong::inside::reactor::kernel::{
+    Datagrams, Kernel, Readiness, RecvSlots, SLOTS_PER_CALL, Token,
+};
+use pingpong::inside::reactor::os::Os;
 
 use super::kernel::SimKernel;
 use super::peer::{DatagramPeer, Peer, Role};

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use pingpong::reactor::deadlines::{RETRY_AFTER, TICK};
-use pingpong::reactor::outage::OVER_AFTER;
-use pingpong::server::LINGER_TIMEOUT;
-use pingpong::server::accept::FAILURES_MAX;
-use pingpong::server::datagrams::RECEIVES_PER_TURN;
+use pingpong::inside::reactor::deadlines::{RETRY_AFTER, TICK};
+use pingpong::inside::reactor::outage::OVER_AFTER;
+use pingpong::inside::server::LINGER_TIMEOUT;
+use pingpong::inside::server::accept::FAILURES_MAX;
+use pingpong::inside::server::datagrams::RECEIVES_PER_TURN;
 use rustix::io::Errno;
 
 use super::calls::ns;

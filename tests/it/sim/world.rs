@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use pingpong::reactor::kernel::{Signal, Token};
+use pingpong::inside::reactor::kernel::{Signal, Token};
 
 use super::faults::{Call, Fault, Faults};
 use super::peer::Peer;

@@ -5,10 +5,10 @@ mod wire;
 
 use std::net::SocketAddr;
 
-use pingpong::protocol::stream::Rules;
-use pingpong::reactor::kernel::Readiness;
-use pingpong::server::connection::{Connection, FRESH_READ_BYTES, WINDOW_BYTES, Workbench};
-use pingpong::state::State;
+use pingpong::inside::protocol::stream::Rules;
+use pingpong::inside::reactor::kernel::Readiness;
+use pingpong::inside::server::connection::{Connection, FRESH_READ_BYTES, WINDOW_BYTES, Workbench};
+use pingpong::inside::state::State;
 
 use crate::model;
 use wire::{Wire, WireEnd};

@@ -7,9 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use pingpong::reactor::kernel::{Readiness, Stream};
+use pingpong::inside::reactor::kernel::{Readiness, Stream};
 
-/// The end that a [`Connection`](pingpong::server::connection::Connection) holds.
+/// The end that a [`Connection`](pingpong::inside::server::connection::Connection) holds.
 #[derive(Debug)]
 pub(crate) struct WireEnd(Rc<RefCell<Socket>>);
 

@@ -11,6 +11,7 @@ mod skip;
 pub(crate) mod traced;
 
 use std::net::{Ipv6Addr, UdpSocket};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -42,11 +43,16 @@ pub(crate) fn cases(cases: u32) -> Config {
 }
 
 /// A command that starts with all signals at their defaults, whatever started the tests, and with
-/// no word from the environment about logs.
+/// no word from the environment about logs or options.
 pub(crate) fn command(program: &str) -> Command {
     signals::make_default_in_children();
     let mut command = Command::new(program);
     command.env_remove("RUST_LOG");
+    for (name, _) in std::env::vars_os() {
+        if name.as_bytes().starts_with(b"PINGPONG_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -40,7 +40,7 @@ impl Report {
         }
         let ended = match self.stats.ended {
             Ended::Complete => "",
-            Ended::Interrupted => ", broken off",
+            Ended::BrokenOff => ", broken off",
             Ended::NoConnection => ", as there was no connection",
         };
         let warmup = match nanos(self.run.warmup) {

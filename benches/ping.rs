@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pingpong");
 
 /// The very bytes that ping sends at first.
-const PING: &[u8; 61] = b"ping 1 abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyza\n";
+const PING: &[u8; 61] = b"ping 0000000000000001 abcdefghijklmnopqrstuvwxyzabcdefghijkl\n";
 
 /// Rounds of so many pings at such intervals.
 const CASES: [(usize, u32, Duration); 2] = [

@@ -41,9 +41,9 @@ pub use inside::start::Config;
 pub use inside::start_error::StartError;
 pub use inside::transport::Transport;
 
-#[cfg(any(feature = "load", feature = "ping"))]
-use inside::client;
 use inside::{
-    address, cli, limits, listen, logging, outlet, reactor, server, signals, start, start_error,
-    state, transport,
+    address, limits, listen, logging, outlet, reactor, server, signals, start, start_error, state,
+    transport,
 };
+#[cfg(any(feature = "load", feature = "ping"))]
+use inside::{cli, client};

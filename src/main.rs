@@ -45,7 +45,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// Runs a client, which says by itself what went wrong. Its log is there for bugs alone.
-#[cfg(feature = "ping")]
+#[cfg(any(feature = "load", feature = "ping"))]
 fn client(run: impl FnOnce() -> u8) -> ExitCode {
     logging::init(Some(log::LevelFilter::Error));
     match signals::prepare_client() {

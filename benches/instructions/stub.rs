@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::inside::reactor::kernel::{
-    RecvMeta, RecvSlots, Datagrams, Transmit, Kernel, Listener, Readiness, Signal, Stream, Token,
+    Datagrams, Kernel, Listener, Readiness, RecvMeta, RecvSlots, Signal, Stream, Token, Transmit,
 };
 
 /// What has come since the last wait, and what went out in all.
@@ -169,10 +169,6 @@ impl Stream for End {
 }
 
 impl Datagrams for End {
-    fn connect(&mut self, _: SocketAddr) -> io::Result<()> {
-        Ok(())
-    }
-
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Stream::local_addr(self)
     }

@@ -131,10 +131,6 @@ impl Stream for Memory {
 }
 
 impl Datagrams for NoDatagrams {
-    fn connect(&mut self, _: SocketAddr) -> io::Result<()> {
-        match self.0 {}
-    }
-
     fn local_addr(&self) -> io::Result<SocketAddr> {
         match self.0 {}
     }

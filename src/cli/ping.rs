@@ -6,8 +6,7 @@ use super::table::Set::{Switch, Value};
 use super::table::{Opt, Table, opt};
 use super::value::set;
 use super::{Command, UsageError, target};
-use crate::client::message::PAYLOAD_MAX_BYTES;
-use crate::client::ping::Config;
+use crate::client::ping::{Config, PAYLOAD_MAX_BYTES};
 use crate::client::target::{Family, Target};
 
 /// What `pingpong ping` was asked for.

@@ -3,20 +3,18 @@
 //! The map, in reading order:
 //!
 //! 1. [`target`]: whom to talk to. Names are looked up once, before the loop.
-//! 2. [`message`]: the ping that is sent, and what its pong must be, byte for byte.
-//! 3. [`histogram`]: times in bounded memory.
-//! 4. [`output`]: results on standard output, without ever waiting for who reads them.
-//! 5. [`json`]: results as JSON.
-//! 6. [`ping`]: `pingpong ping`.
+//! 2. [`candidates`]: which of a name's addresses answers.
+//! 3. [`script`]: what is sent, and what has to come back, byte for byte.
+//! 4. [`requests`]: which request a reply belongs to.
+//! 5. [`output`]: results on standard output, without ever waiting for who reads them.
+//! 6. `ping`: `pingpong ping`, with the Cargo feature of that name.
 //! 7. `load`: `pingpong load`, with the Cargo feature of that name.
 
 pub mod candidates;
-pub mod histogram;
-pub mod json;
 #[cfg(feature = "load")]
 pub mod load;
-pub mod message;
 pub mod output;
+#[cfg(feature = "ping")]
 pub mod ping;
 pub mod requests;
 pub mod script;

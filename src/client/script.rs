@@ -192,13 +192,19 @@ impl Script {
     /// digits: the number modulo [`Script::modulus`]. `None` for any other reply, and where messages
     /// have no room for a digit, 0.
     pub fn last_digits(&mut self, reply: &[u8]) -> Option<u64> {
-        let digits = reply.get(self.reply.digits.clone())?;
-        let text = std::str::from_utf8(digits).ok()?;
-        let number = match text {
-            "" => 0,
-            text => u64::from_str_radix(text, 16).ok()?,
-        };
+        let number = self.claimed_digits(reply)?;
         (self.reply(Number(number)) == reply).then_some(number)
+    }
+
+    /// The last digits of the number in a reply, whatever else is wrong with it. `None` where they
+    /// cannot be read.
+    #[must_use]
+    pub fn claimed_digits(&self, reply: &[u8]) -> Option<u64> {
+        let digits = reply.get(self.reply.digits.clone())?;
+        match std::str::from_utf8(digits).ok()? {
+            "" => Some(0),
+            text => u64::from_str_radix(text, 16).ok(),
+        }
     }
 
     /// The number of the request that `reply` belongs to; `None` if it is not, byte for byte, the

@@ -24,7 +24,7 @@ pub fn attempt<T>(mut call: impl FnMut() -> io::Result<T>) -> Attempt<T> {
         return match call() {
             Ok(value) => Attempt::Done(value),
             Err(error) if is_interrupted(&error) => continue,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Attempt::Blocked,
+            Err(error) if is_would_block(&error) => Attempt::Blocked,
             Err(error) => Attempt::Failed(error),
         };
     }
@@ -34,6 +34,12 @@ pub fn attempt<T>(mut call: impl FnMut() -> io::Result<T>) -> Attempt<T> {
 #[must_use]
 pub fn would_block() -> io::Error {
     io::ErrorKind::WouldBlock.into()
+}
+
+/// Says whether a call would have blocked.
+#[must_use]
+pub fn is_would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 /// Says whether a signal cut a call short.

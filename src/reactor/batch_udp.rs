@@ -6,24 +6,32 @@ use std::os::fd::AsRawFd;
 
 use mio::net::UdpSocket;
 use nix::cmsg_space;
-use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::libc::{
+    SO_EE_ORIGIN_LOCAL, in_addr, in_pktinfo, in6_addr, in6_pktinfo, sock_extended_err, sockaddr_in6,
+};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage,
-    recvmmsg, sendmsg,
+    recvmmsg, recvmsg, sendmsg,
 };
 use socket2::Socket;
 
+use super::attempt::is_would_block;
 use super::drop_count::DropCount;
 use super::kernel::{Datagrams, DstIp, RecvMeta, RecvSlots, SLOTS_PER_CALL, Transmit};
 
 /// The most segments that every kernel with GSO takes at once: `UDP_MAX_SEGMENTS` before Linux 6.9.
 const SEGMENTS_MAX: usize = 64;
 
+/// How much of the datagram that an error is about is read: none is needed.
+const QUOTED_BYTES: usize = 1;
+
 /// What a socket turned out to be when it was opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Nature {
     /// The kernel takes several datagrams at once, with the length of each.
     pub(super) has_gso: bool,
+    /// The kernel keeps what the network says of datagrams that were sent: `IP_RECVERR`.
+    pub(super) hears_errors: bool,
     /// What it is bound to, if that is no host's own address: all that comes was sent to many.
     pub(super) shared: Option<IpAddr>,
 }
@@ -33,8 +41,6 @@ pub(super) struct Nature {
 pub struct BatchUdp {
     socket: UdpSocket,
     nature: Nature,
-    /// Whom it is connected to.
-    peer: Option<SocketAddr>,
     drop_count: Option<DropCount>,
 }
 
@@ -44,7 +50,6 @@ impl BatchUdp {
         Self {
             socket: UdpSocket::from_std(socket.into()),
             nature,
-            peer: None,
             drop_count,
         }
     }
@@ -52,6 +57,71 @@ impl BatchUdp {
     /// What the poll watches.
     pub(super) fn source(&mut self) -> &mut UdpSocket {
         &mut self.socket
+    }
+
+    fn receive_datagrams(&self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
+        let mut room = slots.bytes.chunks_exact_mut(slots.slot_bytes);
+        let mut buffers: [_; SLOTS_PER_CALL] =
+            std::array::from_fn(|_| [IoSliceMut::new(room.next().unwrap_or_default())]);
+        // Fresh ones for each call, as the last one has left in them how much it filled, not how
+        // much there is room for.
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(
+            most,
+            Some(cmsg_space!(in_pktinfo, in6_pktinfo, i32)),
+        );
+        let received = recvmmsg(
+            self.socket.as_raw_fd(),
+            &mut headers,
+            buffers.iter_mut().take(most),
+            MsgFlags::empty(),
+            None,
+        )?;
+        let shared = self.nature.shared.map(|ip| DstIp {
+            is_shared: true,
+            ..ip.into()
+        });
+        let mut count = 0;
+        for (info, message) in slots.info.iter_mut().zip(received) {
+            *info = meta(&message);
+            info.dst_ip = info.dst_ip.or(shared);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Takes the oldest error that the network has told out of its queue: recvmsg(2),
+    /// `MSG_ERRQUEUE`. Those of this host's own were told by the calls that met them.
+    fn next_error(&self) -> Option<io::Error> {
+        let mut quoted = [0; QUOTED_BYTES];
+        let mut controls = cmsg_space!(sock_extended_err, sockaddr_in6);
+        loop {
+            let mut buffers = [IoSliceMut::new(&mut quoted)];
+            let message = recvmsg::<SockaddrStorage>(
+                self.socket.as_raw_fd(),
+                &mut buffers,
+                Some(&mut controls),
+                MsgFlags::MSG_ERRQUEUE,
+            );
+            let message = message.ok()?;
+            let error = message.cmsgs().ok()?.find_map(|control| match control {
+                ControlMessageOwned::Ipv4RecvErr(error, _) => Some(error),
+                ControlMessageOwned::Ipv6RecvErr(error, _) => Some(error),
+                _ => None,
+            })?;
+            if error.ee_origin != SO_EE_ORIGIN_LOCAL {
+                return Some(io::Error::from_raw_os_error(error.ee_errno.cast_signed()));
+            }
+        }
+    }
+
+    fn send_once(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let is_single = transmit.bytes.len() <= transmit.segment_bytes;
+        if !is_single || transmit.source.is_some() {
+            return self.send_message(transmit);
+        }
+        self.socket
+            .send_to(transmit.bytes, transmit.destination)
+            .map(drop)
     }
 
     /// A message with what neither send(2) nor sendto(2) can say.
@@ -108,59 +178,33 @@ impl BatchUdp {
 }
 
 impl Datagrams for BatchUdp {
-    fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
-        self.socket.connect(peer)?;
-        self.peer = Some(peer);
-        Ok(())
-    }
-
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
+    /// With the errors, too: recvmmsg(2) tells that there is one, if no other call has, and leaves it
+    /// in its queue. Its event is of its own, so it is looked for whenever there is nothing else.
     fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
-        let mut room = slots.bytes.chunks_exact_mut(slots.slot_bytes);
-        let mut buffers: [_; SLOTS_PER_CALL] =
-            std::array::from_fn(|_| [IoSliceMut::new(room.next().unwrap_or_default())]);
-        // Fresh ones for each call, as the last one has left in them how much it filled, not how
-        // much there is room for.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(
-            most,
-            Some(cmsg_space!(in_pktinfo, in6_pktinfo, i32)),
-        );
-        let received = recvmmsg(
-            self.socket.as_raw_fd(),
-            &mut headers,
-            buffers.iter_mut().take(most),
-            MsgFlags::empty(),
-            None,
-        )?;
-        let shared = self.nature.shared.map(|ip| DstIp {
-            is_shared: true,
-            ..ip.into()
-        });
-        let mut count = 0;
-        for (info, message) in slots.info.iter_mut().zip(received) {
-            *info = meta(&message);
-            info.dst_ip = info.dst_ip.or(shared);
-            count += 1;
+        let outcome = self.receive_datagrams(slots, most);
+        match &outcome {
+            Err(_) if self.nature.hears_errors => match self.next_error() {
+                Some(error) => Err(error),
+                None => outcome,
+            },
+            _ => outcome,
         }
-        Ok(count)
     }
 
     fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let is_single = transmit.bytes.len() <= transmit.segment_bytes;
-        if !is_single || transmit.source.is_some() {
-            return self.send_message(transmit);
+        let outcome = self.send_once(transmit);
+        match &outcome {
+            // Any call tells what was said of an earlier datagram, once. It stays in the queue for
+            // `receive`, and is no answer to this one.
+            Err(error) if self.nature.hears_errors && !is_would_block(error) => {
+                self.send_once(transmit)
+            }
+            _ => outcome,
         }
-        // A connected socket has its route at hand; with a destination, the kernel looks it up
-        // anew.
-        if self.peer == Some(transmit.destination) {
-            return self.socket.send(transmit.bytes).map(drop);
-        }
-        self.socket
-            .send_to(transmit.bytes, transmit.destination)
-            .map(drop)
     }
 
     /// Stays as it is whatever a send says: EINVAL and EIO can be about the path, the device or an

@@ -106,6 +106,7 @@ pub fn datagrams(address: SocketAddr, options: BindOptions) -> io::Result<BatchU
     }
     let nature = Nature {
         has_gso: has_gso(&socket),
+        hears_errors: false,
         shared: Some(address.ip()).filter(|ip| is_shared(*ip)),
     };
     Ok(BatchUdp::new(socket, nature, drop_count.ok()))
@@ -121,6 +122,7 @@ pub fn client_datagrams(address: SocketAddr) -> io::Result<BatchUdp> {
     bind(&socket, address, BindOptions::default())?;
     let nature = Nature {
         has_gso: has_gso(&socket),
+        hears_errors: hear_errors(&socket, address),
         shared: None,
     };
     Ok(BatchUdp::new(socket, nature, None))
@@ -165,6 +167,24 @@ fn set_options(socket: &Socket, takes_v4: bool) {
         let may_be_cut = set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT);
         do_without("IP_MTU_DISCOVER", may_be_cut.map_err(Into::into));
     }
+}
+
+/// Has the kernel keep what the network says of datagrams that were sent, which it otherwise tells
+/// connected sockets only: ip(7). Says whether it does.
+fn hear_errors(socket: &Socket, address: SocketAddr) -> bool {
+    let (option, outcome) = match address {
+        SocketAddr::V4(_) => (
+            "IP_RECVERR",
+            setsockopt(socket, sockopt::Ipv4RecvErr, &true),
+        ),
+        SocketAddr::V6(_) => (
+            "IPV6_RECVERR",
+            setsockopt(socket, sockopt::Ipv6RecvErr, &true),
+        ),
+    };
+    let hears_errors = outcome.is_ok();
+    do_without(option, outcome.map_err(Into::into));
+    hears_errors
 }
 
 /// Whether UDP_SEGMENT is known: udp(7).

@@ -137,7 +137,9 @@ pub trait Kernel {
     /// As socket(2) and connect(2), other than that it goes on in the background.
     fn connect(&mut self, peer: SocketAddr) -> io::Result<Self::Stream>;
 
-    /// Opens a datagram socket; port 0 lets the kernel choose.
+    /// Opens a datagram socket; port 0 lets the kernel choose. Where the kernel can, it passes on
+    /// what the network says of a datagram that was sent (port unreachable): [`Datagrams::receive`]
+    /// tells it, as an error.
     ///
     /// # Errors
     /// As socket(2) and bind(2).
@@ -299,13 +301,6 @@ pub struct Transmit<'a> {
 
 /// A datagram socket.
 pub trait Datagrams: Debug {
-    /// Narrows the socket to one peer: nobody else's datagrams are received, and what the network
-    /// says of those sent there (port unreachable) comes back as an error of a later call, udp(7).
-    ///
-    /// # Errors
-    /// As connect(2).
-    fn connect(&mut self, peer: SocketAddr) -> io::Result<()>;
-
     /// The address that it is bound to.
     ///
     /// # Errors
@@ -316,13 +311,13 @@ pub trait Datagrams: Debug {
     /// how many slots were filled.
     ///
     /// # Errors
-    /// As recvmmsg(2).
+    /// As recvmmsg(2); or what the network says of one datagram that was sent, ip(7): `IP_RECVERR`.
     fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize>;
 
     /// Sends one transmit.
     ///
     /// # Errors
-    /// As sendmsg(2).
+    /// As sendmsg(2), of this transmit; what is said of earlier ones, [`Datagrams::receive`] tells.
     fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()>;
 
     /// How many datagrams one transmit may hold: 1 where the kernel has no GSO.

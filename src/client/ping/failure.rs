@@ -1,12 +1,12 @@
-//! Why a link fails.
+//! Why a connection or a socket fails.
 
 use std::io;
 
-use crate::reactor::attempt::is_reset;
+use crate::reactor::attempt::{is_exhaustion, is_reset};
 
-/// Why a link cannot go on.
+/// Why it cannot go on.
 #[derive(Debug)]
-pub enum Failure {
+pub(super) enum Failure {
     /// Nobody listens there.
     Refused,
     /// The peer tore the connection down.
@@ -21,10 +21,19 @@ pub enum Failure {
 
 impl Failure {
     /// What the kernel says, where that is all there is to say.
-    pub fn text(&self) -> Option<String> {
+    pub(super) fn text(&self) -> Option<String> {
         match self {
             Self::Other(error) => Some(error.to_string()),
             Self::Refused | Self::Reset | Self::Closed | Self::EndlessLine => None,
+        }
+    }
+
+    /// Another address of the same name may do better.
+    pub(super) fn is_about_the_address(&self) -> bool {
+        match self {
+            Self::Refused => true,
+            Self::Other(error) => !is_exhaustion(error),
+            Self::Reset | Self::Closed | Self::EndlessLine => false,
         }
     }
 }

@@ -7,45 +7,52 @@
 //!
 //! | part | what it does |
 //! | --- | --- |
-//! | [`lane`] | all pings over one transport: when they are due, which link carries them |
-//! | [`window`] | the last pings, and which of them a reply belongs to |
-//! | [`link`], [`mod@bench`] | a connection or a datagram socket, and what it brought |
-//! | [`figures`], [`summary`] | what it all came to |
-//! | [`report`], [`text`] | how it is told |
+//! | `probe` | all pings over one transport: when they are due, what carries them, which address answers |
+//! | `conn`, `inbox` | a connection or a datagram socket, and what it brought |
+//! | `stats`, `summary` | what it all came to |
+//! | `told`, `lines`, `json`, `text` | how it is told |
 //! | [`run`] | from the command line to the exit status |
 
-pub mod bench;
-pub mod failure;
-pub mod figures;
-pub mod lane;
-pub mod link;
-pub mod report;
+mod conn;
+mod failure;
+mod inbox;
+mod json;
+mod lines;
+mod plan;
+mod probe;
 pub mod run;
-pub mod summary;
-pub mod text;
-pub mod window;
+mod stats;
+mod summary;
+mod text;
+mod told;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::output::Output;
+use super::script::FRAME_BYTES;
 use crate::reactor::deadlines::RETRY_AFTER;
 use crate::reactor::kernel::{Kernel, Signal};
 use crate::reactor::program::Program;
 use crate::transport::Transport;
-use bench::Bench;
-use figures::Figures;
-use lane::links::LANE_BITS;
-use lane::{Lane, Turn};
-use report::{Manner, Report};
+use inbox::Inbox;
+use lines::{Header, Lines};
+pub use lines::{Manner, Style};
+pub use plan::{Config, PAYLOAD_MAX_BYTES, PingPlan};
+pub use probe::{IDLE_LINKS_MAX, LINKS_MAX};
+use probe::{PROBE_BITS, Probe, Turn};
+pub use stats::{Spread, Stats};
 
 /// In a flood, how long a reply is waited for before the next ping leaves all the same.
 pub const FLOOD_PATIENCE: Duration = Duration::from_millis(10);
 
-/// How long the pings in flight may still come back once the user has ended it all. Those that do
-/// not are not counted as sent: nobody knows what became of them.
+/// How long the pings in flight may still come back once the user has ended it all.
 pub const LAST_CHANCE: Duration = Duration::from_millis(200);
+
+/// Pings that are in flight at the end count as sent once they are this old: a peer that is silent
+/// for so long is worth telling. What will become of a younger one nobody knows.
+pub const COUNTED_AGE: Duration = Duration::from_secs(1);
 
 /// How long, once all pings are done, results are kept for a reader who takes nothing: who asked for
 /// an end in time gets it. A reader who is slow is waited for.
@@ -55,47 +62,18 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(1);
 /// turn at the server; or half an interval after, if that is less.
 pub const STAGGER: Duration = Duration::from_millis(10);
 
-/// What the user asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// Ping over TCP.
-    pub tcp: bool,
-    /// Ping over UDP.
-    pub udp: bool,
-    /// How many pings over each; with a deadline, how many replies. `None`: no end.
-    pub count: Option<u64>,
-    /// From one ping to the next; zero: the next as soon as the last was answered, a flood.
-    pub interval: Duration,
-    /// How long a ping waits for its reply, connecting included; `None`: however long it takes.
-    pub timeout: Option<Duration>,
-    /// How long all of it may take.
-    pub deadline: Option<Duration>,
-    /// How long each ping's payload is.
-    pub payload_bytes: usize,
-    /// Each ping comes from a new port.
-    pub rotate_port: bool,
-}
-
-/// Why it ends before its pings do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// The user said so: what is in flight until then counts.
-    Stopped(Instant),
-    /// At once.
-    Now,
-}
-
 /// The ping client, on any kernel. Results go to `results`, the figures so far to `status`.
 pub struct Pinger<K: Kernel, R, S> {
     kernel: K,
-    lanes: Vec<Lane<K>>,
-    bench: Bench,
-    report: Report,
+    probes: Vec<Probe<K>>,
+    inbox: Inbox,
+    lines: Lines,
     host: String,
     results: Output<R>,
     status: Output<S>,
     deadline: Option<Instant>,
-    ending: Option<Ending>,
+    /// When it ends, whatever is in flight then: somebody has said so, or the deadline has passed.
+    ends_at: Option<Instant>,
     /// When the turn began.
     now: Instant,
 }
@@ -114,11 +92,11 @@ impl<K: Kernel, R: Write, S: Write> Program for Pinger<K, R, S> {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let lanes = &mut self.lanes;
+        let probes = &mut self.probes;
         self.kernel.wait(timeout, |token, ready| {
-            let lane = token.0 & ((1 << LANE_BITS) - 1);
-            if let Some(lane) = lanes.get_mut(lane) {
-                lane.raise(token.0 >> LANE_BITS, ready);
+            let probe = token.0 & ((1 << PROBE_BITS) - 1);
+            if let Some(probe) = probes.get_mut(probe) {
+                probe.raise(token.0 >> PROBE_BITS, ready);
             }
         })
     }
@@ -133,79 +111,77 @@ impl<K: Kernel, R: Write, S: Write> Program for Pinger<K, R, S> {
             Signal::Report => self.tell_so_far(),
             // They come to servers alone.
             Signal::HangUp | Signal::Unused(_) => {}
-            Signal::Stop if self.ending.is_some() => self.ending = Some(Ending::Now),
-            Signal::Stop => {
-                self.lanes.iter_mut().for_each(Lane::stop);
-                self.ending = Some(Ending::Stopped(self.now + LAST_CHANCE));
-            }
+            Signal::Stop if self.ends_at.is_some() => self.ends_at = Some(self.now),
+            Signal::Stop => self.stop_at(self.now + LAST_CHANCE),
         }
         None
     }
 
     fn work(&mut self) -> Option<()> {
-        self.each_lane(Lane::receive);
+        self.each_probe(Probe::receive);
         if self.time_is_up() {
-            self.lanes.iter_mut().for_each(Lane::raise_all);
-            self.each_lane(Lane::receive);
+            self.probes.iter_mut().for_each(Probe::raise_all);
+            self.each_probe(Probe::receive);
         }
-        self.each_lane(Lane::expire);
+        self.each_probe(Probe::expire);
         if self.deadline.is_some_and(|at| at <= self.now) {
-            self.each_lane(Lane::expire_all);
-            self.lanes.iter_mut().for_each(Lane::stop);
-            self.ending = Some(Ending::Now);
+            self.each_probe(Probe::expire_all);
+            self.stop_at(self.now);
         }
         self.write();
-        self.each_lane(Lane::begin);
-        self.each_lane(Lane::send_rests);
-        self.each_lane(Lane::send);
+        self.each_probe(Probe::begin);
+        self.each_probe(Probe::try_next_address);
+        self.each_probe(Probe::send_rests);
+        self.each_probe(Probe::send);
         self.is_over().then_some(())
     }
 }
 
 impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
-    /// A client that pings the first of `addresses` that works, and calls it `host`.
+    /// A client that pings the first of `addresses` that answers, and calls it `host`.
     pub fn new(
         kernel: K,
-        config: Config,
+        plan: PingPlan,
         manner: Manner,
         (host, addresses): (String, Vec<SocketAddr>),
         (results, status): (R, S),
     ) -> Self {
         let now = kernel.now();
-        let transports = [(config.tcp, Transport::Tcp), (config.udp, Transport::Udp)];
-        let stagger = STAGGER.min(config.interval / 2);
-        let mut first_at = now;
-        let mut lanes = Vec::new();
-        for (_, transport) in transports.into_iter().filter(|(asked, _)| *asked) {
-            let addresses = addresses.clone();
-            lanes.push(Lane::new(
-                transport,
-                lanes.len(),
-                config,
-                addresses,
-                first_at,
-            ));
-            first_at += stagger;
-        }
+        let transports = [(plan.tcp, Transport::Tcp), (plan.udp, Transport::Udp)];
+        let asked = transports.into_iter().filter(|(is_asked, _)| *is_asked);
+        let transports: Vec<_> = asked.map(|(_, transport)| transport).collect();
         let mut results = Output::new(results);
-        if !manner.json {
-            results.push(&header(&host, &addresses, &lanes, config.payload_bytes));
+        if manner.json {
+            let target = (host.as_str(), addresses.as_slice());
+            results.push(&json::start(&manner, target, &transports, &plan));
+        }
+        let header = (!manner.json).then(|| header(&host, &transports, &plan));
+        let mut lines = Lines::new(manner, header);
+        let stagger = STAGGER.min(plan.interval / 2);
+        let mut first_at = now;
+        let mut probes = Vec::new();
+        for number in transports.into_iter().zip(0..) {
+            let probe = Probe::new(number, plan, addresses.clone(), first_at);
+            probe.name_address(&mut lines);
+            probes.push(probe);
+            first_at += stagger;
         }
         Self {
             kernel,
-            lanes,
-            bench: Bench::default(),
-            report: Report::new(manner),
+            probes,
+            inbox: Inbox::default(),
+            lines,
             host,
             results,
             status: Output::new(status),
-            deadline: config.deadline.map(|deadline| now + deadline),
-            ending: None,
+            deadline: plan.deadline.map(|deadline| now + deadline),
+            ends_at: None,
             now,
         }
     }
 
-    /// Pings until there is nothing more to do, tells the summary, and says whether any reply came.
+    /// Pings until there is nothing more to do, tells the summary, and says whether replies came
+    /// over every transport.
     ///
     /// # Errors
     /// The kernel can no longer wait for events.
@@ -213,87 +189,77 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         self.run()?;
         self.summarize();
         self.write_all()?;
-        Ok(self.lanes.iter().any(|lane| lane.figures().received > 0))
+        Ok(self.probes.iter().all(|probe| probe.stats().received > 0))
     }
 
-    fn each_lane(&mut self, mut work: impl FnMut(&mut Lane<K>, &mut Turn<'_, K>)) {
-        let Self {
-            kernel,
-            lanes,
-            bench,
-            report,
-            now,
-            ..
-        } = self;
-        for lane in lanes {
+    fn each_probe(&mut self, mut work: impl FnMut(&mut Probe<K>, &mut Turn<'_, K>)) {
+        for probe in &mut self.probes {
             let mut turn = Turn {
-                kernel,
-                bench,
-                report,
-                now: *now,
+                kernel: &mut self.kernel,
+                inbox: &mut self.inbox,
+                lines: &mut self.lines,
+                now: self.now,
             };
-            work(lane, &mut turn);
+            work(probe, &mut turn);
         }
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
         let now = self.now;
-        if self.report.is_urgent() {
+        if self.lines.is_urgent() {
             return Some(now);
         }
         let is_flushed = self.results.is_flushed() && self.status.is_flushed();
         let retry = (!is_flushed).then(|| now + RETRY_AFTER);
-        let ending = match self.ending {
-            Some(Ending::Stopped(at)) => Some(at),
-            Some(Ending::Now) => Some(now),
-            None => None,
-        };
-        let lanes = self
-            .lanes
-            .iter_mut()
-            .filter_map(|lane| lane.next_deadline(now));
-        lanes.chain(retry).chain(ending).chain(self.deadline).min()
+        let ends = [retry, self.ends_at, self.deadline].into_iter().flatten();
+        let probes = self.probes.iter_mut();
+        let probes = probes.filter_map(|probe| probe.next_deadline(now));
+        probes.chain(ends).min()
     }
 
     /// A ping, or all of them, have waited long enough.
     fn time_is_up(&mut self) -> bool {
-        let of_all = match self.ending {
-            Some(Ending::Stopped(at)) => Some(at),
-            _ => self.deadline,
-        };
         let now = self.now;
-        let of_pings = self.lanes.iter_mut().filter_map(Lane::next_expiry);
+        let of_all = self.ends_at.into_iter().chain(self.deadline);
+        let of_pings = self.probes.iter_mut().filter_map(Probe::next_expiry);
         of_pings.chain(of_all).any(|at| at <= now)
     }
 
+    fn stop_at(&mut self, at: Instant) {
+        self.probes.iter_mut().for_each(Probe::stop);
+        self.ends_at = Some(at);
+    }
+
     fn tell_so_far(&mut self) {
-        let text = summary::so_far(&figures(&self.lanes));
+        let text = summary::so_far(&stats(&self.probes));
         self.status.push(&text);
     }
 
     fn is_over(&self) -> bool {
-        let is_ended = match self.ending {
-            Some(Ending::Stopped(at)) => at <= self.now,
-            Some(Ending::Now) => true,
-            None => false,
-        };
-        is_ended || self.results.is_broken() || self.lanes.iter().all(Lane::is_over)
+        let is_ended = self.ends_at.is_some_and(|at| at <= self.now);
+        is_ended || self.results.is_broken() || self.probes.iter().all(Probe::is_over)
     }
 
     /// Writes what the readers take.
     fn write(&mut self) {
-        self.results.push(&self.report.take());
+        self.results.push(&self.lines.take());
         self.results.flush();
         self.status.flush();
     }
 
     fn summarize(&mut self) {
-        self.lanes.iter_mut().for_each(Lane::withdraw_waiting);
-        let figures = figures(&self.lanes);
-        let text = if self.report.manner().json {
-            summary::json(&self.host, &figures)
+        for probe in &mut self.probes {
+            probe.count_in_flight(self.now);
+        }
+        if let Some(probe) = self.probes.first() {
+            self.lines.name_address(probe.address());
+        }
+        let stats = stats(&self.probes);
+        let manner = self.lines.manner();
+        let text = if manner.json {
+            json::summary(manner, &self.host, &stats)
         } else {
-            summary::text(&self.host, &figures)
+            summary::text(&self.host, &stats)
         };
         self.write();
         self.results.push_last(&text);
@@ -347,27 +313,20 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
     }
 }
 
-fn figures<K: Kernel>(lanes: &[Lane<K>]) -> Vec<(Transport, &Figures)> {
-    lanes
+fn stats<K: Kernel>(probes: &[Probe<K>]) -> Vec<(Transport, &Stats)> {
+    probes
         .iter()
-        .map(|lane| (lane.transport(), lane.figures()))
+        .map(|probe| (probe.transport(), probe.stats()))
         .collect()
 }
 
 /// The first line, as ping(8) has it: the payload's length, and in brackets the whole message's.
-fn header<K: Kernel>(
-    host: &str,
-    addresses: &[SocketAddr],
-    lanes: &[Lane<K>],
-    payload_bytes: usize,
-) -> String {
-    let address = addresses
-        .first()
-        .map_or_else(String::new, SocketAddr::to_string);
-    let transports: Vec<_> = lanes.iter().map(|lane| lane.transport().name()).collect();
-    let message_bytes = crate::client::message::Template::new(payload_bytes).len_bytes();
-    format!(
-        "PING {host} ({address}) {} {payload_bytes}({message_bytes}) bytes of data.\n",
-        transports.join("+")
-    )
+fn header(host: &str, transports: &[Transport], plan: &PingPlan) -> Header {
+    let transports: Vec<_> = transports.iter().map(|it| it.name()).collect();
+    let payload_bytes = plan.payload_bytes;
+    let message_bytes = payload_bytes + FRAME_BYTES;
+    Header {
+        host: host.to_owned(),
+        what: format!("{} {payload_bytes}({message_bytes})", transports.join("+")),
+    }
 }

@@ -1,34 +1,19 @@
 //! From the command line to the exit status.
 
-use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::SystemTime;
 
-use super::Pinger;
-use super::report::{Manner, Style};
+use super::{Manner, Pinger, Style};
 use crate::cli::ping::PingOptions;
 use crate::outlet::{self, Outlet};
 use crate::reactor::os::Os;
 
-/// At least one reply came.
+/// A reply came over every transport.
 const ANSWERED: u8 = 0;
-/// None came.
+/// Over one of them none came.
 const UNANSWERED: u8 = 1;
 /// It could not even be tried, or not be told.
 const FAILURE: u8 = 2;
-
-/// What went wrong before or beside the pings.
-#[derive(Debug)]
-struct RunError {
-    what: String,
-    why: io::Error,
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)
-    }
-}
 
 /// Pings, and returns the exit status.
 pub fn run(options: &PingOptions) -> u8 {
@@ -36,35 +21,25 @@ pub fn run(options: &PingOptions) -> u8 {
         Ok(true) => ANSWERED,
         Ok(false) => UNANSWERED,
         Err(error) => {
-            outlet::complain(&error.to_string());
+            outlet::complain(&error);
             FAILURE
         }
     }
 }
 
-fn try_run(options: &PingOptions) -> Result<bool, RunError> {
+fn try_run(options: &PingOptions) -> Result<bool, String> {
     let host = options.target.host.clone();
-    let cannot = |what: String| move |why| RunError { what, why };
-    let addresses = options
-        .target
-        .resolve(options.family)
-        .map_err(cannot(format!("cannot look up {host}")))?;
+    let addresses = options.target.resolve(options.family);
+    let addresses = addresses.map_err(|error| format!("cannot look up {host}: {error}"))?;
+    let cannot_wait = |error: io::Error| format!("cannot wait for events: {error}");
     // Only now: until here, a signal ends the process, even while a name server lets it wait.
-    let kernel = Os::for_client().map_err(cannot("cannot wait for events".into()))?;
-    let kernel = kernel.telling_room();
+    let kernel = Os::for_client().map_err(cannot_wait)?.telling_room();
+    let target = (host, addresses);
     let streams = (Outlet::new(io::stdout()), Outlet::new(io::stderr()));
-    let mut pinger = Pinger::new(
-        kernel,
-        options.config,
-        manner(options),
-        (host, addresses),
-        streams,
-    );
-    let is_answered = pinger
-        .ping()
-        .map_err(cannot("cannot wait for events".into()))?;
+    let mut pinger = Pinger::new(kernel, options.config, manner(options), target, streams);
+    let is_answered = pinger.ping().map_err(cannot_wait)?;
     match pinger.take_output_failure() {
-        Some(error) => Err(cannot("cannot write the output".into())(error)),
+        Some(error) => Err(format!("cannot write the output: {error}")),
         None => Ok(is_answered),
     }
 }

@@ -1,21 +1,29 @@
-//! Numbers and texts as ping(8), printf(3) and JSON write them.
+//! Numbers as ping(8) and printf(3) write them.
+
+use std::time::Duration;
+
+use super::stats::nanoseconds;
 
 /// Milliseconds with three digits behind the point.
-#[must_use]
-pub fn milliseconds(ns: u64) -> String {
+pub(super) fn milliseconds(ns: u64) -> String {
     let us = rounded_us(ns);
     format!("{}.{:03}", us / 1000, us % 1000)
 }
 
-/// Microseconds with three digits behind the point.
-#[must_use]
-pub fn microseconds(ns: u64) -> String {
-    format!("{}.{:03}", ns / 1000, ns % 1000)
+/// Several of them, as ping(8) writes a spread: `0.045/0.050/0.060`.
+pub(super) fn slashed(times_ns: &[u64]) -> String {
+    let times: Vec<_> = times_ns.iter().map(|ns| milliseconds(*ns)).collect();
+    times.join("/")
+}
+
+/// Whole milliseconds.
+pub(super) fn rounded_ms(time: Duration) -> u64 {
+    (nanoseconds(time).saturating_add(500_000)) / 1_000_000
 }
 
 /// Milliseconds with three leading digits, as ping(8) writes the time of a reply.
-#[must_use]
-pub fn time_of_reply(ns: u64) -> String {
+pub(super) fn time_of_reply(time: Duration) -> String {
+    let ns = nanoseconds(time);
     let us = rounded_us(ns);
     match us {
         99_950.. => format!("{}", (us + 500) / 1000),
@@ -31,12 +39,11 @@ const fn rounded_us(ns: u64) -> u64 {
 
 /// How many percent `part` is of `whole`, as printf(3) writes it under `%g`: six leading digits, no
 /// idle zeros.
-#[must_use]
 #[expect(
     clippy::cast_precision_loss,
     reason = "six digits are shown, and a double holds fifteen"
 )]
-pub fn percent(part: u64, whole: u64) -> String {
+pub(super) fn percent(part: u64, whole: u64) -> String {
     /// Where `%g` goes over to an exponent.
     const SMALLEST_PLAIN: i32 = -4;
     const LEADING_DIGITS: i32 = 6;
@@ -59,25 +66,11 @@ fn without_idle_zeros(number: &str) -> &str {
     }
 }
 
-/// A JSON string (RFC 8259 section 7).
-#[must_use]
-pub fn quoted(text: &str) -> String {
-    let mut string = String::from('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => string += "\\\"",
-            '\\' => string += "\\\\",
-            control if control < ' ' => string += &format!("\\u{:04x}", u32::from(control)),
-            plain => string.push(plain),
-        }
-    }
-    string.push('"');
-    string
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{percent, quoted, time_of_reply};
+    use std::time::Duration;
+
+    use super::{percent, time_of_reply};
 
     #[test]
     fn percent_is_what_printf_writes_under_g() {
@@ -112,12 +105,8 @@ mod tests {
             (1_500_000_000, "1500"),
         ];
         for (ns, text) in cases {
-            assert_eq!(time_of_reply(ns), text, "{ns}");
+            let time = Duration::from_nanos(ns);
+            assert_eq!(time_of_reply(time), text, "{ns}");
         }
-    }
-
-    #[test]
-    fn json_strings_escape_what_they_must() {
-        assert_eq!(quoted("a\"b\\x\n\u{1}ö"), r#""a\"b\\x\u000a\u0001ö""#);
     }
 }

@@ -17,6 +17,8 @@ use crate::sim::rng::Rng;
 pub(crate) enum Act {
     /// These bytes arrive.
     Send(Vec<u8>),
+    /// These bytes arrive from somebody else.
+    SendFrom(SocketAddr, Vec<u8>),
     /// Its end of the connection arrives.
     Close,
     /// An error arrives: a reset, or that the port is unreachable.
@@ -32,6 +34,8 @@ pub(crate) type Connect = fn(peer: SocketAddr) -> (Duration, Option<io::ErrorKin
 pub struct Actor {
     pub connect: Connect,
     pub script: Script,
+    /// One address has a script of its own.
+    other: Option<(SocketAddr, Script)>,
     /// How many messages came from each datagram socket.
     messages: BTreeMap<usize, usize>,
 }
@@ -41,7 +45,15 @@ impl Actor {
         Self {
             connect,
             script,
+            other: None,
             messages: BTreeMap::new(),
+        }
+    }
+
+    fn script_at(&self, address: SocketAddr) -> Script {
+        match self.other {
+            Some((other, script)) if other == address => script,
+            _ => self.script,
         }
     }
 }
@@ -60,13 +72,15 @@ impl Net {
             return;
         };
         let back = self.streams[peer].host;
-        for (after, act) in (actor.script)(number, &message) {
+        let script = actor.script_at(self.streams[id].local);
+        for (after, act) in script(number, &message) {
             let at_ns = at_ns + ns(after) + self.delay_ns(host, back);
             let stream = peer;
             let event = match act {
                 Act::Send(bytes) => Event::Data { stream, bytes },
                 Act::Close => Event::Fin { stream },
                 Act::Fail(_) => Event::Reset { stream },
+                Act::SendFrom(..) => continue,
             };
             self.post(back, at_ns, event);
         }
@@ -85,7 +99,8 @@ impl Net {
         };
         let number = actor.messages.entry(from).or_default();
         *number += 1;
-        let acts = (actor.script)(*number, message);
+        let number = *number;
+        let acts = actor.script_at(to)(number, message);
         let (back, local) = (self.ports[from].host, self.ports[from].local);
         for (after, act) in acts {
             let at_ns = at_ns + ns(after) + self.delay_ns(host, back);
@@ -93,6 +108,12 @@ impl Net {
                 Act::Send(bytes) => Event::Datagram {
                     from,
                     source: to,
+                    to: local,
+                    bytes,
+                },
+                Act::SendFrom(source, bytes) => Event::Datagram {
+                    from,
+                    source,
                     to: local,
                     bytes,
                 },
@@ -129,6 +150,25 @@ impl NetKernel {
     /// Datagrams that are sent there find no open port.
     pub(crate) fn close(&self, address: SocketAddr) {
         self.net.borrow_mut().closed.push(address);
+    }
+
+    /// Whatever is sent to this address is lost, and nobody connects there.
+    pub(crate) fn mute(&self, address: SocketAddr) {
+        self.net.borrow_mut().silent.push(address);
+    }
+
+    /// From now on one address answers like this, and the others as before.
+    pub(crate) fn answer(&self, script: Script, address: SocketAddr) {
+        for host in &mut self.net.borrow_mut().hosts {
+            if let Some(actor) = &mut host.actor {
+                actor.other = Some((address, script));
+            }
+        }
+    }
+
+    /// From now on each call that connects takes so long.
+    pub(crate) fn each_connect_takes(&self, time: Duration) {
+        self.net.borrow_mut().hosts[self.host].machine.connect_ns = ns(time);
     }
 
     /// Time passes while the client does not run.

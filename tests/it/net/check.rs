@@ -59,9 +59,9 @@ fn count(object: &Value, key: &str) -> Result<u64, String> {
 
 /// The number that a ping bears: here each has room for it.
 fn seq_of(request: &Request) -> u64 {
-    let digits = request.bytes[5..].split(|byte| !byte.is_ascii_digit());
+    let digits = request.bytes[5..].split(|byte| !byte.is_ascii_hexdigit());
     let digits = digits.take(1).flatten().copied().collect();
-    String::from_utf8(digits).unwrap().parse().unwrap()
+    u64::from_str_radix(&String::from_utf8(digits).unwrap(), 16).unwrap()
 }
 
 /// Compares all that one client says with what its host did.
@@ -115,9 +115,10 @@ struct Lane<'a> {
     object: &'a Value,
 }
 
-const ENDINGS: [&str; 7] = [
+const ENDINGS: [&str; 8] = [
     "timeout",
     "connect_timeout",
+    "deadline",
     "refused",
     "reset",
     "closed",
@@ -177,13 +178,19 @@ impl Lane<'_> {
         let ended = self.told.iter().filter(|told| ENDINGS.contains(&told.kind));
         let ended: BTreeSet<u64> = ended.map(|told| told.seq).collect();
         let late = first.keys().filter(|seq| ended.contains(seq)).count() as u64;
+        // Those that a signal found on their way, for a second or more.
+        let in_flight = count(self.object, "in_flight")?;
+        demand!(
+            in_flight == 0 || !self.shown.ran_to_its_end,
+            "{in_flight} in flight"
+        );
         let expected = [
-            ("sent", told),
+            ("sent", told + in_flight),
             ("received", received),
-            ("lost", told - received),
+            ("lost", told + in_flight - received),
             ("late", late),
             ("duplicates", again),
-            ("errors", with(&ENDINGS[2..])),
+            ("errors", with(&ENDINGS[3..])),
         ];
         for (key, expected) in expected {
             let shown = count(self.object, key)?;

@@ -19,6 +19,7 @@ fn machine(rng: &mut Rng) -> Machine {
         queue_max: rng.pick(&[2, 100]),
         gso_segments: rng.pick(&[1, 4, 64]),
         coalesces: rng.one_in(2),
+        connect_ns: 0,
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Machine {
     pub gso_segments: usize,
     /// Datagrams of one length from one peer are received as one.
     pub coalesces: bool,
+    /// How long a call that connects takes.
+    pub connect_ns: u64,
 }
 
 impl Machine {
@@ -78,6 +80,7 @@ impl Machine {
     pub const IDEAL: Self = Self {
         clock_ns: 0,
         call_ns: 0,
+        connect_ns: 0,
         find_ns: 0,
         events_per_wait: usize::MAX,
         stream_bytes: 1 << 20,

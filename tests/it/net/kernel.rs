@@ -176,10 +176,6 @@ impl Stream for NetStream {
 }
 
 impl Datagrams for NetDatagrams {
-    fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
-        self.0.net.borrow_mut().connect_port(self.1, peer)
-    }
-
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.0.net.borrow().ports[self.1].local)
     }

@@ -31,10 +31,9 @@ pub struct Port {
     pub local: SocketAddr,
     pub watch: Watch,
     pub is_open: bool,
-    peer: Option<SocketAddr>,
     inbox: VecDeque<Packet>,
     /// What the network has said of an earlier datagram.
-    error: Option<io::ErrorKind>,
+    errors: VecDeque<io::ErrorKind>,
     pub drops: u32,
     /// A client's, whose requests and replies are recorded.
     pub is_client: bool,
@@ -42,7 +41,7 @@ pub struct Port {
 
 impl Port {
     pub fn flags(&self) -> Flags {
-        let error = self.error.is_some();
+        let error = !self.errors.is_empty();
         Flags {
             readable: !self.inbox.is_empty() || error,
             writable: true,
@@ -61,9 +60,8 @@ impl Net {
             watch: Watch::default(),
             is_open: true,
             is_client: false,
-            peer: None,
             inbox: VecDeque::new(),
-            error: None,
+            errors: VecDeque::new(),
             drops: 0,
         });
         self.ports.len() - 1
@@ -78,24 +76,14 @@ impl Net {
         id
     }
 
-    /// connect(2) of a datagram socket
-    pub fn connect_port(&mut self, id: usize, peer: SocketAddr) -> io::Result<()> {
-        self.enter(self.ports[id].host, Call::Sure);
-        if self.host_of(peer.ip()).is_none() || !self.has_route {
-            return Err(io::ErrorKind::NetworkUnreachable.into());
-        }
-        self.ports[id].peer = Some(peer);
-        Ok(())
-    }
-
     /// sendmsg(2)
     pub fn send(&mut self, id: usize, transmit: &Transmit<'_>) -> io::Result<()> {
         let host = self.ports[id].host;
         let began_ns = self.hosts[host].clock_ns;
         let fault = self.enter(host, Call::Send);
-        if let Some(kind) = self.ports[id].error.take() {
-            self.hosts[host].truth.interrupted(Id::Port(id), began_ns);
-            return Err(kind.into());
+        let to = transmit.destination;
+        if self.host_of(to.ip()).is_none() || !self.has_route {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
         }
         match fault {
             Some(Fault::Interrupted) => {
@@ -114,7 +102,6 @@ impl Net {
         let local = self.ports[id].local;
         let from = transmit.source.map_or(local.ip(), |source| source.ip);
         let source = SocketAddr::new(from, local.port());
-        let to = transmit.destination;
         for segment in segments {
             if self.ports[id].is_client {
                 self.hosts[host].truth.sent(id, segment, began_ns);
@@ -176,9 +163,8 @@ impl Net {
         }
         let is_it = |port: &Port| {
             let is_bound = port.local.ip() == to.ip() || port.local.ip().is_unspecified();
-            let is_his = port.peer.is_none_or(|peer| peer == source);
             let is_here = port.is_open && port.host == host && !is_closed;
-            is_here && is_bound && port.local.port() == to.port() && is_his
+            is_here && is_bound && port.local.port() == to.port()
         };
         let Some(id) = self.ports.iter().position(is_it) else {
             let back = self.ports[from].host;
@@ -214,9 +200,9 @@ impl Net {
 
     pub fn unreachable(&mut self, port: usize, at_ns: u64, kind: io::ErrorKind) {
         let socket = &mut self.ports[port];
-        // Who is not connected is not told, udp(7).
-        if socket.is_open && socket.peer.is_some() {
-            socket.error = Some(kind);
+        // Who has not asked for it (IP_RECVERR) is not told, ip(7).
+        if socket.is_open && socket.is_client {
+            socket.errors.push_back(kind);
             self.edge(Id::Port(port), at_ns);
         }
     }
@@ -225,7 +211,7 @@ impl Net {
     pub fn receive(&mut self, id: usize, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
         let host = self.ports[id].host;
         let fault = self.enter(host, Call::Read);
-        if let Some(kind) = self.ports[id].error.take() {
+        if let Some(kind) = self.ports[id].errors.pop_front() {
             return Err(kind.into());
         }
         let mut most = most.min(self.ports[id].inbox.len());

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::inside::client::ping::report::{Manner, Style};
-use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::client::ping::{Config, Manner, Pinger, Style};
 use pingpong::inside::protocol::stream::Rules;
 use pingpong::inside::reactor::kernel::Signal;
 use pingpong::inside::server::{Exit, Server, Settings, Sizes};

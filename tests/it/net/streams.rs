@@ -141,6 +141,7 @@ impl Net {
         let client = self.add_stream(host, local, to);
         self.hosts[host].truth.connects(client, began_ns);
         let now_ns = self.hosts[host].clock_ns;
+        self.hosts[host].clock_ns += self.hosts[host].machine.connect_ns;
         self.say(host, format_args!("connect {client} to {to}"));
         if self.silent.contains(&to) {
             let outcome = Err(io::ErrorKind::TimedOut);

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use pingpong::inside::client::ping::report::{Manner, Style};
-use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::client::ping::{Config, Manner, Pinger, Style};
 use pingpong::inside::protocol::turn_into_pong;
 
 use crate::net::{Act, Connect, Script, World};

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Object(BTreeMap<String, Json>),
+    List(Vec<Json>),
+    Truth(bool),
+    Null,
     Text(String),
     /// As it was written.
     Number(String),
@@ -55,6 +58,19 @@ fn value(rest: &mut &str) -> Json {
     match rest.chars().next() {
         Some('{') => object(rest),
         Some('"') => Json::Text(string(rest)),
+        Some('[') => list(rest),
+        Some('t') => {
+            take(rest, "true");
+            Json::Truth(true)
+        }
+        Some('n') => {
+            take(rest, "null");
+            Json::Null
+        }
+        Some('f') => {
+            take(rest, "false");
+            Json::Truth(false)
+        }
         _ => number(rest),
     }
 }
@@ -76,6 +92,19 @@ fn object(rest: &mut &str) -> Json {
         if rest.starts_with('}') {
             take(rest, "}");
             return Json::Object(members);
+        }
+        take(rest, ",");
+    }
+}
+
+fn list(rest: &mut &str) -> Json {
+    let mut values = Vec::new();
+    take(rest, "[");
+    loop {
+        values.push(value(rest));
+        if rest.starts_with(']') {
+            take(rest, "]");
+            return Json::List(values);
         }
         take(rest, ",");
     }

@@ -1,11 +1,12 @@
 //! `pingpong ping`: in virtual time against a scripted server, and the real program on real
 //! sockets.
 
+mod belonging;
 mod command_line;
+mod ends;
 mod figures;
 mod harness;
 mod json;
-mod message;
 mod misbehaviour;
 mod outcomes;
 mod output;
@@ -13,4 +14,7 @@ mod pace;
 mod places;
 mod program;
 mod real;
+mod requests;
+mod search;
+mod strangers;
 mod summary;

@@ -91,7 +91,7 @@ fn a_server_that_cannot_be_reached_times_out_while_connecting() {
 #[test]
 fn a_late_reply_is_told_and_counts_as_received() {
     let script: Script = |_, message| {
-        let is_first = message.starts_with(b"ping 1");
+        let is_first = message.starts_with(b"ping 001");
         let after = if is_first { ms(1500) } else { us(50) };
         vec![(after, pong(message))]
     };
@@ -127,7 +127,7 @@ fn a_duplicate_is_told_and_counts_apart() {
 fn a_wrong_reply_is_shown_and_ends_its_ping() {
     let script: Script = |_, message| {
         let mut reply = pong_bytes(message);
-        if message.starts_with(b"ping 2") {
+        if message.starts_with(b"ping 002") {
             reply[7] ^= 0x80;
         }
         vec![(us(50), Act::Send(reply))]
@@ -136,7 +136,7 @@ fn a_wrong_reply_is_shown_and_ends_its_ping() {
         let world = World::new(AT_ONCE, script);
         let ran = run_at(&world, config, lines(), addresses());
         let line =
-            format!("From 10.0.0.1:8888: {name} seq=2 wrong reply of 9 bytes: pong 2 \\xe1\\n\n");
+            format!("From 10.0.0.1:8888: {name} seq=2 wrong reply of 9 bytes: pong 00\\xb2\\n\n");
         assert!(ran.results.contains(&line), "{line}{}", ran.results);
         let counts = "3 packets transmitted, 2 received, +1 errors, 33.3333% packet loss";
         assert!(ran.results.contains(counts), "{}", ran.results);
@@ -301,23 +301,6 @@ fn whatever_came_at_once_is_told_at_once() {
     let ran = run(AT_ONCE, script, udp());
     let line = "9 bytes from 10.0.0.1:8888: udp seq=1 time=0.050 ms (DUP!)\n";
     assert_eq!(ran.results.matches(line).count(), 99, "{}", ran.results);
-}
-
-#[test]
-fn an_address_that_is_silent_gives_way_to_the_next() {
-    let first_is_silent: Connect = |peer| match peer {
-        SocketAddr::V6(_) => (ms(60_000), None),
-        SocketAddr::V4(_) => (us(70), None),
-    };
-    let two = vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
-    let ran = run_at(&World::new(first_is_silent, GOOD), config(), lines(), two);
-    for line in [
-        "From [::1]:1: tcp seq=1 timed out: no connection within 1000 ms\n",
-        "9 bytes from 127.0.0.1:1: tcp seq=2 connect=0.070 ms time=0.050 ms\n",
-        "9 bytes from 127.0.0.1:1: tcp seq=3 time=0.050 ms\n",
-    ] {
-        assert!(ran.results.contains(line), "{}", ran.results);
-    }
 }
 
 #[test]

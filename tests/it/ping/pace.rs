@@ -4,9 +4,7 @@ use super::harness::{
     AT_ONCE, GOOD, SILENT, Sink, addresses, config, lines, ms, pong, run, run_at, udp, us,
 };
 use crate::net::{Script, World};
-use pingpong::inside::client::ping::lane::links::{IDLE_LINKS_MAX, LINKS_MAX};
-use pingpong::inside::client::ping::report::{Manner, Style};
-use pingpong::inside::client::ping::{Config, Pinger};
+use pingpong::inside::client::ping::{Config, IDLE_LINKS_MAX, LINKS_MAX, Manner, Pinger, Style};
 use pingpong::inside::reactor::kernel::Signal;
 use pingpong::inside::reactor::program::Program;
 use std::time::Duration;
@@ -144,7 +142,7 @@ fn the_deadline_ends_it_and_counts_replies_not_pings() {
     };
     let ran = run(AT_ONCE, SILENT, short);
     for line in [
-        "udp seq=3 timed out: no reply within 500 ms\n",
+        "udp seq=3 no reply by the deadline, after 500 ms\n",
         "3 packets transmitted, 0 received, 100% packet loss, time 2000ms\n",
     ] {
         assert!(ran.results.contains(line), "{}", ran.results);

@@ -97,17 +97,23 @@ fn json_is_json() {
     let target = server.target();
     let ended = ping(&["--json", "-D", "-c2", "-i0.01", "--tcp", "--udp", &target]);
     let objects: Vec<_> = ended.stdout.lines().map(Json::read).collect();
-    assert_eq!(objects.len(), 5);
-    for object in &objects[..4] {
+    assert_eq!(objects.len(), 6);
+    let start = &objects[0];
+    assert_eq!((start.text("type"), start.count("schema")), ("start", 1));
+    assert_eq!(start.text("version"), env!("CARGO_PKG_VERSION"));
+    for object in &objects {
+        assert!(object.number("unix_s") > 1.7e9);
+        assert!(object.number("unix_time_s") > 1.7e9);
+    }
+    for object in &objects[1..5] {
         assert_eq!(object.text("type"), "reply");
         assert_eq!(object.text("peer"), target);
         assert_eq!(object.count("received_bytes"), 61);
         assert!(object.number("time_us") > 0.0);
-        assert!(object.number("unix_time_s") > 1.7e9);
         let is_first_of_tcp = object.text("transport") == "tcp" && object.count("seq") == 1;
         assert_eq!(object.get("connect_us").is_some(), is_first_of_tcp);
     }
-    let summary = &objects[4];
+    let summary = &objects[5];
     assert_eq!(summary.text("type"), "summary");
     assert_eq!(summary.text("host"), "127.0.0.1");
     assert_eq!((summary.count("sent"), summary.count("received")), (4, 4));
@@ -117,7 +123,11 @@ fn json_is_json() {
     assert!(rtt.number("p99_us") <= rtt.number("max_us"));
 
     let ended = ping(&["--json", "-q", "-c1", &target]);
-    assert_eq!(Json::read(ended.stdout.trim_end()).text("type"), "summary");
+    let types = ended
+        .stdout
+        .lines()
+        .map(|line| Json::read(line).text("type").to_owned());
+    assert_eq!(types.collect::<Vec<_>>(), ["start", "summary"]);
 }
 
 /// Digits and what they make up do not matter, the rest does, to the letter.

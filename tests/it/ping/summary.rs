@@ -2,8 +2,7 @@
 
 use super::harness::{AT_ONCE, GOOD, addresses, lines, pong, run, run_at, udp, us};
 use crate::net::{Act, Script, World};
-use pingpong::inside::client::ping::Config;
-use pingpong::inside::client::ping::report::{Manner, Style};
+use pingpong::inside::client::ping::{Config, Manner, Style};
 
 #[test]
 fn timestamps_are_those_of_ping() {
@@ -30,26 +29,36 @@ fn json_has_an_object_a_line_and_units_in_its_keys() {
         _ => vec![],
     };
     let ran = run_at(&World::new(AT_ONCE, script), udp(), json, addresses());
-    let head = "\"unix_time_s\":1234567.000042,\"transport\":\"udp\",\"seq\":";
+    let head =
+        "\"unix_s\":1234567.000042,\"unix_time_s\":1234567.000042,\"transport\":\"udp\",\"seq\":";
     let peer = "\"peer\":\"10.0.0.1:8888\",\"local_port\":50001";
     let expected = [
-        format!("{{\"type\":\"reply\",{head}1,{peer},\"received_bytes\":9,\"time_us\":50.000}}"),
-        format!(
-            "{{\"type\":\"duplicate\",{head}1,{peer},\"received_bytes\":9,\"time_us\":60.000}}"
-        ),
+        format!("{{\"type\":\"reply\",{head}1,{peer},\"received_bytes\":9,\"time_us\":50.0}}"),
+        format!("{{\"type\":\"duplicate\",{head}1,{peer},\"received_bytes\":9,\"time_us\":60.0}}"),
         format!(
             "{{\"type\":\"wrong\",{head}2,{peer},\"received_bytes\":4,\
              \"received\":\"\\\\\\\"\\\\\\\\\\\\xff\\\\n\"}}"
         ),
-        format!("{{\"type\":\"timeout\",{head}3,{peer},\"time_us\":1000000.000}}"),
+        format!("{{\"type\":\"timeout\",{head}3,{peer},\"time_us\":1000000.0}}"),
     ];
     let lines: Vec<_> = ran.results.lines().collect();
-    assert_eq!(lines[..4], expected);
-    assert!(lines[4].starts_with(
-        "{\"type\":\"summary\",\"host\":\"host\",\"sent\":3,\"received\":1,\"lost\":2,\"late\":0,\
-         \"duplicates\":1,\"errors\":1,\"loss_percent\":66.6667,\"time_ms\":2000,\"rtt\":{"
-    ));
-    assert_eq!(lines.len(), 5);
+    let stamp = "\"unix_s\":1234567.000042,\"unix_time_s\":1234567.000042";
+    let version = env!("CARGO_PKG_VERSION");
+    let start = format!(
+        "{{\"type\":\"start\",{stamp},\"schema\":1,\"version\":\"{version}\",\"targets\":\
+         [{{\"host\":\"host\",\"addresses\":[\"10.0.0.1:8888\"]}}],\"options\":\
+         {{\"transports\":[\"udp\"],\"count\":3,\"interval_s\":1.0,\"timeout_s\":1.0,\
+         \"deadline_s\":null,\"payload_bytes\":4,\"rotate_port\":false}}}}"
+    );
+    assert_eq!(lines[0], start);
+    assert_eq!(lines[1..5], expected);
+    let end = format!(
+        "{{\"type\":\"summary\",{stamp},\"host\":\"host\",\"sent\":3,\"received\":1,\
+         \"in_flight\":0,\"lost\":2,\"late\":0,\"duplicates\":1,\"errors\":1,\
+         \"loss_percent\":66.6667,\"time_ms\":2000,\"rtt\":{{"
+    );
+    assert!(lines[5].starts_with(&end), "{}", lines[5]);
+    assert_eq!(lines.len(), 6);
 }
 
 /// What the last three lines say.
@@ -60,6 +69,7 @@ pub(crate) struct Statistics {
     pub(crate) received: u64,
     pub(crate) duplicates: u64,
     pub(crate) errors: u64,
+    pub(crate) in_flight: u64,
     /// In percent, as it was written.
     pub(crate) loss: String,
     pub(crate) time_ms: u64,
@@ -88,6 +98,7 @@ impl Statistics {
         let received = take("", " received", false);
         let duplicates = take("+", " duplicates", true);
         let errors = take("+", " errors", true);
+        let in_flight = take("", " in flight", true);
         let loss = take("", "% packet loss", false);
         let time = take("time ", "ms", false);
         assert_eq!(counts.next(), None, "{text}");
@@ -104,6 +115,7 @@ impl Statistics {
             received: number(received),
             duplicates: number(duplicates),
             errors: number(errors),
+            in_flight: number(in_flight),
             loss: loss.unwrap(),
             time_ms: number(time),
             rtt_ms,
@@ -147,6 +159,7 @@ fn every_count_has_its_place_in_the_last_lines() {
         received: 2,
         duplicates: 1,
         errors: 1,
+        in_flight: 0,
         loss: "71.4286".into(),
         time_ms: 6000,
         rtt_ms: Some([0.050, 0.100, 0.150, 0.050]),

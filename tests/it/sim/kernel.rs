@@ -139,10 +139,6 @@ impl Stream for SimStream {
 }
 
 impl Datagrams for SimDatagrams {
-    fn connect(&mut self, _: SocketAddr) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Err(io::ErrorKind::Unsupported.into())
     }

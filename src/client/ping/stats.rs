@@ -2,11 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::histogram::Histogram;
+use hdrhistogram::Histogram;
+
+use crate::transport::Transport;
+
+/// The longest round trip that is told from longer ones: two and a half hours.
+const LONGEST_NS: u64 = 1 << 43;
+
+/// Percentiles are right to two digits and more: a slot's middle is within 1 / 256 of all in it.
+const PRECISION_DIGITS: u8 = 2;
 
 /// A duration in nanoseconds; what would not fit is longer than any ping waits.
-#[must_use]
-pub fn nanoseconds(duration: Duration) -> u64 {
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -25,7 +32,11 @@ pub struct Spread {
 
 impl Spread {
     /// Takes in one more time.
-    pub fn record(&mut self, ns: u64) {
+    pub fn record(&mut self, time: Duration) {
+        self.record_ns(nanoseconds(time));
+    }
+
+    fn record_ns(&mut self, ns: u64) {
         self.min_ns = if self.count == 0 {
             ns
         } else {
@@ -75,12 +86,14 @@ impl Spread {
 
 /// All figures of one transport, or of both together.
 #[derive(Clone, Debug, Default)]
-pub struct Figures {
+pub struct Stats {
     /// Pings that were begun, whether or not they could leave.
     pub sent: u64,
     /// Pings whose right reply came, late ones among them.
     pub received: u64,
-    /// Those of them whose reply came after their time-out.
+    /// Pings that were on their way when it was ended.
+    pub in_flight: u64,
+    /// Those of the received whose reply came after their time-out.
     pub late: u64,
     /// Right replies to pings that had been answered before.
     pub duplicates: u64,
@@ -91,16 +104,28 @@ pub struct Figures {
     /// The time to connect, of every connection that came about.
     pub connect: Spread,
     /// Pings were begun from the first to the second of these.
-    pub begun: Option<(Instant, Instant)>,
+    begun: Option<(Instant, Instant)>,
     /// The exponentially weighted mean of round-trip times, an eighth for each new one, as ping(8)
     /// has it.
     pub ewma_ns: u64,
-    times: Histogram,
+    times: Times,
     previous_ns: Option<u64>,
     differences: Spread,
 }
 
-impl Figures {
+/// How often each time was seen.
+#[derive(Clone, Debug)]
+struct Times(Histogram<u32>);
+
+impl Default for Times {
+    #[expect(clippy::expect_used, reason = "the bounds are no input's")]
+    fn default() -> Self {
+        let none = Histogram::new_with_bounds(1, LONGEST_NS, PRECISION_DIGITS);
+        Self(none.expect("these bounds can be had"))
+    }
+}
+
+impl Stats {
     /// A ping was begun.
     pub fn begin(&mut self, now: Instant) {
         self.sent += 1;
@@ -112,10 +137,10 @@ impl Figures {
     pub fn reply(&mut self, round_trip: Duration) {
         let ns = nanoseconds(round_trip);
         self.received += 1;
-        self.round_trip.record(ns);
-        self.times.record(ns);
+        self.round_trip.record_ns(ns);
+        self.times.0.saturating_record(ns);
         if let Some(previous) = self.previous_ns.replace(ns) {
-            self.differences.record(ns.abs_diff(previous));
+            self.differences.record_ns(ns.abs_diff(previous));
         }
         self.ewma_ns = match self.received {
             1 => ns,
@@ -128,12 +153,14 @@ impl Figures {
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.received += other.received;
+        self.in_flight += other.in_flight;
         self.late += other.late;
         self.duplicates += other.duplicates;
         self.errors += other.errors;
         self.round_trip.add(&other.round_trip);
         self.connect.add(&other.connect);
-        self.times.add(&other.times);
+        let added = self.times.0.add(&other.times.0);
+        debug_assert!(added.is_ok(), "they have the same bounds");
         self.differences.add(&other.differences);
         self.begun = match (self.begun, other.begun) {
             (Some((first, last)), Some((other_first, other_last))) => {
@@ -143,16 +170,42 @@ impl Figures {
         };
     }
 
-    /// The time that so many percent of the replies stayed within, to 0.4 %.
+    /// The sum of several transports'.
+    #[must_use]
+    pub fn total(probes: &[(Transport, &Self)]) -> Self {
+        let mut total = Self::default();
+        for (_, stats) in probes {
+            total.add(stats);
+        }
+        total
+    }
+
+    /// The last ping that counts was begun then; `None` if none does.
+    pub(super) fn end_span(&mut self, last: Option<Instant>) {
+        self.begun = self.begun.and_then(|(first, _)| Some((first, last?)));
+    }
+
+    /// The time that so many percent of the replies stayed within (nearest rank): exact where that
+    /// is the shortest or the longest, else to 0.4 %.
     #[must_use]
     pub fn percentile_ns(&self, percent: u64) -> u64 {
-        // Whoever ranks last is known exactly, and so are the bounds that a slot's middle can lie
-        // beyond.
-        if (self.received * percent).div_ceil(100) >= self.received {
-            return self.round_trip.max_ns;
+        let (shortest, longest) = (self.round_trip.min_ns, self.round_trip.max_ns);
+        let rank = (self.received * percent).div_ceil(100);
+        if rank >= self.received {
+            return longest;
         }
-        self.times.percentile(percent).map_or(0, |ns| {
-            ns.clamp(self.round_trip.min_ns, self.round_trip.max_ns)
+        if rank <= 1 {
+            return shortest;
+        }
+        let mut seen = 0;
+        let mut slots = self.times.0.iter_recorded();
+        let slot = slots.find(|slot| {
+            seen += slot.count_since_last_iteration();
+            seen >= rank
+        });
+        slot.map_or(longest, |slot| {
+            let middle = self.times.0.median_equivalent(slot.value_iterated_to());
+            middle.clamp(shortest, longest)
         })
     }
 

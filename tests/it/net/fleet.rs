@@ -93,7 +93,6 @@ fn connecting_is_timed_from_the_attempt_that_works() {
 
 /// A network that takes no time: the connection is there as soon as it is asked for.
 #[test]
-#[ignore = "ping takes two clocks for one difference: it shows 0 for what took a call"]
 fn connecting_takes_time_where_the_network_takes_none() {
     let mut near = client(config(true), &[REFUSED, SERVED]);
     near.place.link = Link::default();

@@ -80,14 +80,10 @@ fn client(rng: &mut Rng, is_faulty: bool) -> Client {
         2 if is_faulty => vec![refused],
         _ => vec![served],
     };
-    let mut place = place(rng, is_faulty);
-    if addresses.len() > 1 {
-        place.link.latency_ns = place.link.latency_ns.max(100 * US);
-    }
     Client {
         config: PingPlan { timeout, ..config },
         addresses,
-        place,
+        place: place(rng, is_faulty),
         begins_ns: rng.below(300) as u64 * MS,
         stop_ns,
     }

@@ -151,8 +151,6 @@ pub struct Host {
     pub queue: BTreeMap<(u64, u64), Event>,
     pub actor: Option<Actor>,
     pub truth: Truth,
-    /// It answers: its datagrams are no requests.
-    pub is_server: bool,
     pub opened: usize,
     pub open: usize,
     pub shut_down: usize,
@@ -247,7 +245,6 @@ impl Net {
             queue: BTreeMap::new(),
             actor: None,
             truth: Truth::default(),
-            is_server: false,
             opened: 0,
             open: 0,
             shut_down: 0,

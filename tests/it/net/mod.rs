@@ -9,7 +9,7 @@
 //! | [`actor`] | a host whose every answer is scripted |
 //! | [`truth`] | what a host really did |
 //! | [`plan`], [`draw`], [`check`] | server and pings: how they run, by seeds, and what must be true |
-//! | [`loads`] | server and load client, the same |
+//! | [`load`] | server and load client, the same |
 
 #![allow(
     unreachable_pub,

@@ -120,8 +120,7 @@ impl Plan {
         told
     }
 
-    pub fn serve(&self, kernel: &NetKernel, driver: &mut Driver) -> Ended {
-        kernel.net.borrow_mut().hosts[kernel.host].is_server = true;
+    fn serve(&self, kernel: &NetKernel, driver: &mut Driver) -> Ended {
         let served: SocketAddr = SERVED.parse().unwrap();
         let local = if self.is_wild {
             SocketAddr::from(([0, 0, 0, 0], served.port()))

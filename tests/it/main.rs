@@ -10,15 +10,19 @@
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"
 )]
 
+mod acceptor;
 mod batch_udp;
 mod bucket;
 mod constants;
+mod counters;
 mod deadlines;
 #[cfg(feature = "load")]
 mod load;
 mod log_limit;
 mod model;
+mod outage;
 mod outlet;
+mod peer_and_room;
 mod ping;
 mod protocol;
 mod run_queue;

@@ -9,6 +9,8 @@
     reason = "a test shows its figures, and its trace"
 )]
 
+#[cfg(test)]
+mod by_hand;
 mod calls;
 mod checks;
 mod epoll;
@@ -17,6 +19,8 @@ mod exhaustive;
 mod faults;
 mod kernel;
 mod moves;
+#[cfg(test)]
+mod one_turn;
 mod packets;
 mod peer;
 mod plan;
@@ -36,6 +40,8 @@ mod shipped;
 mod socket;
 #[cfg(test)]
 mod strace;
+#[cfg(test)]
+mod told_to_stop;
 #[cfg(test)]
 mod truth;
 #[cfg(test)]

@@ -12,10 +12,12 @@
 
 mod acceptor;
 mod batch_udp;
+mod batches;
 mod bucket;
 mod constants;
 mod counters;
 mod deadlines;
+mod latch;
 #[cfg(feature = "load")]
 mod load;
 mod log_limit;

@@ -4,6 +4,7 @@ mod advice;
 mod command_line;
 mod exhaustion;
 mod floods;
+mod free_port;
 mod frozen;
 mod keepalive;
 mod limits;

@@ -13,6 +13,8 @@
 mod by_hand;
 mod calls;
 mod checks;
+#[cfg(test)]
+mod crowd;
 mod epoll;
 #[cfg(test)]
 mod exhaustive;

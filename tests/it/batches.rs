@@ -123,7 +123,7 @@ fn a_departure_is_cut_into_its_segments() {
         let too_long = Departure {
             destination: peer.local_addr().unwrap(),
             source: None,
-            bytes: &[0; 65_537],
+            bytes: &vec![0; 65_537],
             segment_bytes: 65_536,
         };
         let refused = socket.send(&too_long).unwrap_err();

@@ -31,6 +31,7 @@ mod run_queue;
 mod serve;
 mod sim;
 mod splits;
+mod start_error;
 mod state;
 mod support;
 mod tidy;

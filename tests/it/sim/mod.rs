@@ -19,6 +19,8 @@ mod epoll;
 #[cfg(test)]
 mod exhaustive;
 mod faults;
+#[cfg(test)]
+mod gathering;
 mod kernel;
 mod moves;
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod latch;
 mod load;
 mod log_limit;
 mod model;
+mod os_kernel;
 mod outage;
 mod outlet;
 mod peer_and_room;

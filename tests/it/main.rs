@@ -18,6 +18,7 @@ mod constants;
 mod counters;
 mod deadlines;
 mod latch;
+mod listening;
 #[cfg(feature = "load")]
 mod load;
 mod log_limit;

@@ -12,6 +12,7 @@ mod log;
 mod log_places;
 mod log_storms;
 mod memory;
+mod one_for_both;
 mod refused;
 mod signals;
 mod sockets;

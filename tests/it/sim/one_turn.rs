@@ -158,3 +158,30 @@ fn all_whose_time_is_over_are_closed() {
         }
     }
 }
+
+/// However datagrams are gathered, each counts, and so does each of its bytes, both ways.
+#[test]
+fn each_datagram_and_each_byte_is_counted() {
+    let mut all = plan(LONG, pings(1, 30));
+    all.kernel.gso_segments = 7;
+    let mut others = pings(1, 5);
+    if let Role::Datagrams(peer) = &mut others[0].role {
+        // A pong, a word with room for its reply, and one without.
+        peer.packets = [&b"pong"[..], b"hello there", b"hi"]
+            .map(|it| (it.to_vec(), it.len()))
+            .to_vec();
+        peer.source.set_port(50000);
+    }
+    all.peers.extend(others);
+    let mut it = ByHand::new(all, &[]);
+    for _ in 0..5 {
+        it.turn();
+    }
+    let udp = it.server.counters().udp;
+    assert_eq!(
+        (udp.messages, udp.received_bytes),
+        (33, 30 * 4 + 4 + 11 + 2)
+    );
+    // "pong" to each ping and to the longer word.
+    assert_eq!((udp.replies, udp.sent_bytes), (31, 31 * 4));
+}

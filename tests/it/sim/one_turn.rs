@@ -4,12 +4,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use pingpong::reactor::kernel::ARRIVALS_PER_CALL;
+use pingpong::reactor::kernel::{ARRIVALS_PER_CALL, Signal};
 use pingpong::server::datagrams::RECEIVES_PER_TURN;
 
 use super::by_hand::ByHand;
-use super::peer::{DatagramPeer, Ending, Peer, Role};
-use super::plan::Plan;
+use super::peer::{DatagramPeer, Ending, Peer, Reading, Role};
+use super::plan::{MS, Plan};
 
 /// How many receive calls of a phase that is long are made for one port: few are asked for first.
 const RECEIVED_MAX: u64 = 2 + (RECEIVES_PER_TURN as u64 - 1) * ARRIVALS_PER_CALL as u64;
@@ -184,4 +184,56 @@ fn each_datagram_and_each_byte_is_counted() {
     );
     // "pong" to each ping and to the longer word.
     assert_eq!((udp.replies, udp.sent_bytes), (31, 31 * 4));
+}
+
+/// Few are asked for again once fewer were there: each that is asked for and not there costs time.
+#[test]
+fn after_a_rest_few_are_asked_for_again() {
+    let mut plan = plan(Duration::ZERO, pings(1, 20));
+    let mut later = pings(1, 20);
+    later[0].next_ns = Some(50 * MS);
+    plan.peers.extend(later);
+    assert_eq!(received(plan, 4), [[2], [18], [20], [22]]);
+}
+
+/// While receiving fails, it is tried every hundred milliseconds, and each time counts.
+#[test]
+fn a_port_that_is_deaf_is_tried_now_and_then() {
+    let mut plan = plan(LONG, pings(1, 1));
+    plan.kernel.deaf_until_ns = 250 * MS;
+    let mut it = ByHand::new(plan, &[]);
+    while it.server.counters().udp.replies == 0 {
+        it.turn();
+    }
+    assert_eq!((it.now_ms(), it.server.counters().receive_errors), (300, 3));
+}
+
+/// Of ten who hold up a stop to its end, a turn ends as many as a phase has time for.
+#[test]
+fn all_who_hold_up_a_stop_are_closed() {
+    for (phase_max, after_one) in [(LONG, 0), (Duration::ZERO, 9)] {
+        let mut peers = clients(10);
+        for peer in &mut peers {
+            if let Role::Stream(peer) = &mut peer.role {
+                peer.script = b"ping\n".repeat(100);
+                peer.reading = Reading::Never;
+            }
+        }
+        let mut plan = plan(phase_max, peers);
+        plan.config.idle_timeout = None;
+        plan.kernel.send_buffer_bytes = 10;
+        let mut it = ByHand::new(plan, &[(1000, Signal::Stop)]);
+        while it.server.connections() < 10 {
+            it.turn();
+        }
+        while it.server.connections() == 10 {
+            it.turn();
+        }
+        assert_eq!(it.now_ms(), 1500);
+        assert_eq!(it.server.connections(), after_one);
+        for left in (0..after_one).rev() {
+            it.turn();
+            assert_eq!(it.server.connections(), left);
+        }
+    }
 }

@@ -78,3 +78,12 @@ fn what_is_no_order_to_stop_changes_nothing() {
     let end = ends(&[(100, Stop), (200, Report), (300, Unused("SIGUSR2"))]);
     assert_eq!(end, Some((Exit::Drained, 100 + DRAIN_MS)));
 }
+
+/// Neither a port nor anybody else is waited for who has nothing to say.
+#[test]
+fn with_nobody_there_it_ends_at_once() {
+    let mut plan = Plan::calm(16, vec![]);
+    plan.config.drain_timeout = Duration::from_millis(DRAIN_MS);
+    let end = ByHand::new(plan, &[(100, Stop)]).end();
+    assert_eq!(end, Some((Exit::Drained, 100)));
+}

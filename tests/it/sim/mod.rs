@@ -21,6 +21,8 @@ mod exhaustive;
 mod faults;
 #[cfg(test)]
 mod gathering;
+#[cfg(test)]
+mod kept;
 mod kernel;
 mod moves;
 #[cfg(test)]

@@ -237,3 +237,37 @@ fn all_who_hold_up_a_stop_are_closed() {
         }
     }
 }
+
+/// How much has been read from all after each of the first turns in which that is something.
+fn read(count: usize, turns: usize) -> Vec<usize> {
+    let mut peers = clients(count);
+    for peer in &mut peers {
+        if let Role::Stream(peer) = &mut peer.role {
+            peer.script = b"ping\n".repeat(40);
+        }
+    }
+    let mut plan = plan(Duration::ZERO, peers);
+    plan.sizes.window_bytes = 60;
+    plan.sizes.fresh_read_bytes = 10;
+    plan.sizes.share_bytes = 1000;
+    plan.kernel.receive_buffer_bytes = 500;
+    plan.kernel.send_buffer_bytes = 500;
+    let mut it = ByHand::new(plan, &[]);
+    let sum = |it: &ByHand| it.world().conns.iter().map(|conn| conn.read_len).sum();
+    while sum(&it) == 0_usize {
+        it.turn();
+    }
+    let mut read = vec![sum(&it)];
+    while read.len() < turns {
+        it.turn();
+        read.push(sum(&it));
+    }
+    read
+}
+
+/// A visit is short where others wait, and only there.
+#[test]
+fn who_is_alone_is_read_from_in_one_go() {
+    assert_eq!(read(1, 3), [60, 120, 180]);
+    assert_eq!(read(2, 4), [10, 20, 30, 40]);
+}

@@ -22,6 +22,7 @@ mod listening;
 #[cfg(feature = "load")]
 mod load;
 mod log_limit;
+mod log_room;
 mod model;
 mod os_kernel;
 mod outage;

@@ -7,7 +7,7 @@ use pingpong::server::Exit;
 
 use super::by_hand::ByHand;
 use super::peer::{Ending, Peer, Reading, Role};
-use super::plan::Plan;
+use super::plan::{MS, Plan};
 
 const DRAIN_MS: u64 = 3000;
 
@@ -86,4 +86,22 @@ fn with_nobody_there_it_ends_at_once() {
     plan.config.drain_timeout = Duration::from_millis(DRAIN_MS);
     let end = ByHand::new(plan, &[(100, Stop)]).end();
     assert_eq!(end, Some((Exit::Drained, 100)));
+}
+
+/// Who goes on sending is read from for half of the time that a stop may take: the other half is for
+/// its replies.
+#[test]
+fn reading_ends_half_way() {
+    let mut peer = Peer::scripted(&b"ping\n".repeat(100_000), 0, Ending::Stay);
+    peer.pace_ns = 0;
+    peer.delay_ns = 0;
+    let mut plan = Plan::calm(16, vec![peer]);
+    plan.config.drain_timeout = Duration::from_millis(8);
+    let mut it = ByHand::new(plan, &[(2, Stop)]);
+    while !it.world().conns.first().is_some_and(|conn| conn.is_shut) {
+        assert_eq!(it.turn(), None);
+    }
+    let world = it.world();
+    assert!(world.conns[0].read_len < 500_000, "it had no more to say");
+    assert_eq!(world.conns[0].shut_ns / MS, 6);
 }

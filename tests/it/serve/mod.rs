@@ -14,6 +14,7 @@ mod log_storms;
 mod memory;
 mod one_for_both;
 mod refused;
+mod report;
 mod signals;
 mod sockets;
 mod start;

@@ -1,7 +1,7 @@
 //! What the log does not say: a counter that stands at zero, and that all was had that was asked for.
 
 use crate::support::client::{ask, connect, replies_to, udp};
-use crate::support::server::Server;
+use crate::support::server::{Server, pingpong};
 
 /// What a report tells, in its order; but for the turns, which nobody can know.
 #[test]
@@ -45,4 +45,20 @@ fn a_buffer_that_is_had_is_not_warned_of() {
         lines.iter().all(|line| line.contains(" INFO ")),
         "{lines:#?}"
     );
+}
+
+/// A RUST_LOG that holds nothing asks for nothing: it is as if it were not there.
+#[test]
+fn an_empty_rust_log_is_none() {
+    for empty in ["", "  "] {
+        let mut command = pingpong(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("RUST_LOG", empty);
+        let server = Server::spawn(command);
+        ask(&connect(server.tcp[0]), b"ping\n", b"pong\n");
+        let lines = server.lines();
+        assert!(
+            lines.iter().all(|line| line.contains(" INFO ")),
+            "{lines:#?}"
+        );
+    }
 }

@@ -10,19 +10,28 @@
     reason = "a test stops at the first thing that is not as expected, and says what it skipped"
 )]
 
+mod acceptor;
 mod batch_udp;
+mod batches;
 mod bucket;
 mod constants;
+mod counters;
 mod deadlines;
 mod embed;
+mod latch;
+mod listening;
 #[cfg(feature = "load")]
 mod load;
 mod log_limit;
+mod log_room;
 mod model;
 #[cfg(feature = "ping")]
 mod net;
 mod options;
+mod os_kernel;
+mod outage;
 mod outlet;
+mod peer_and_room;
 #[cfg(feature = "ping")]
 mod ping;
 mod protocol;
@@ -30,6 +39,7 @@ mod run_queue;
 mod serve;
 mod sim;
 mod splits;
+mod start_error;
 mod state;
 #[cfg_attr(
     not(feature = "ping"),

@@ -9,14 +9,24 @@
     reason = "a test shows its figures, and its trace"
 )]
 
+#[cfg(test)]
+mod by_hand;
 mod calls;
 mod checks;
+#[cfg(test)]
+mod crowd;
 mod epoll;
 #[cfg(test)]
 mod exhaustive;
 mod faults;
+#[cfg(test)]
+mod gathering;
+#[cfg(test)]
+mod kept;
 mod kernel;
 mod moves;
+#[cfg(test)]
+mod one_turn;
 mod packets;
 mod peer;
 mod plan;
@@ -36,6 +46,8 @@ mod shipped;
 mod socket;
 #[cfg(test)]
 mod strace;
+#[cfg(test)]
+mod told_to_stop;
 #[cfg(test)]
 mod truth;
 #[cfg(test)]

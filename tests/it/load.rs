@@ -2,6 +2,7 @@
 
 mod command_line;
 mod datagrams;
+mod files;
 mod latency;
 mod others;
 mod output;

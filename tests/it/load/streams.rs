@@ -145,7 +145,12 @@ fn a_connection_that_is_lost_is_told_and_opened_again() {
     // Each life has five replies and one request without; at the end it may be cut short.
     let lives = ran.count("closed_early");
     assert!(lives > 2, "{}", ran.json);
-    assert_eq!(ran.count("lost"), lives);
+    // One that closes when nothing more is asked takes nothing with it.
+    assert!(
+        (lives - 2..=lives).contains(&ran.count("lost")),
+        "{}",
+        ran.json
+    );
     assert!(
         (5 * lives..=5 * (lives + 2)).contains(&ran.count("replies")),
         "{}",

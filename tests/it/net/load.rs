@@ -298,7 +298,8 @@ impl World {
                 let (lane, number) = number_of(request);
                 schedule.at_lane(lane, number).min(sent_at)
             });
-            if read_at - sent_at <= ns(self.plan.timeout) && intended < ends {
+            let is_in_time = !self.is_udp || read_at - sent_at <= ns(self.plan.timeout);
+            if is_in_time && intended < ends {
                 corrected.push(read_at - intended);
                 uncorrected.push(read_at - sent_at);
             }

@@ -5,15 +5,16 @@ use std::time::Duration;
 /// The longest duration that an option takes: a year, far from where clocks overflow.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The units of a duration in seconds, the longest first.
-const UNITS_S: [(&str, f64); 6] = [
-    ("d", 86_400.0),
-    ("h", 3600.0),
-    ("m", 60.0),
-    ("s", 1.0),
-    ("ms", 1e-3),
-    ("us", 1e-6),
+/// The units of a duration, the longest first.
+const UNITS_NS: [(&str, u64); 6] = [
+    ("d", 86_400 * S_NS),
+    ("h", 3600 * S_NS),
+    ("m", 60 * S_NS),
+    ("s", S_NS),
+    ("ms", S_NS / 1000),
+    ("us", S_NS / 1_000_000),
 ];
+const S_NS: u64 = 1_000_000_000;
 
 /// Replaces the escapes; `None` where one is not known.
 #[must_use]
@@ -59,19 +60,18 @@ pub fn parse_size(text: &str) -> Option<usize> {
 /// unit to the shortest, as in `1m30s`; a bare number is seconds.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let mut total = match decimal(text) {
-        Some(bare_s) => return Duration::try_from_secs_f64(bare_s).ok().filter(fits),
-        None => Duration::ZERO,
-    };
-    let (mut rest, mut shorter) = (text, UNITS_S.iter());
+    if let Some(bare) = decimal(text, S_NS) {
+        return Some(bare).filter(fits);
+    }
+    let mut total = Duration::ZERO;
+    let (mut rest, mut shorter) = (text, UNITS_NS.iter());
     while !rest.is_empty() {
         let unit_at = rest.find(|letter: char| letter.is_ascii_alphabetic())?;
         let (number, unit_on) = rest.split_at(unit_at);
         let is_over = |letter: char| !letter.is_ascii_alphabetic();
         let (unit, after) = unit_on.split_at(unit_on.find(is_over).unwrap_or(unit_on.len()));
-        let (_, unit_s) = shorter.find(|(name, _)| *name == unit)?;
-        let part = Duration::try_from_secs_f64(decimal(number)? * unit_s).ok()?;
-        total = total.checked_add(part)?;
+        let (_, unit_ns) = shorter.find(|(name, _)| *name == unit)?;
+        total = total.checked_add(decimal(number, *unit_ns)?)?;
         rest = after;
     }
     Some(total).filter(|total| !text.is_empty() && fits(total))
@@ -81,10 +81,28 @@ fn fits(duration: &Duration) -> bool {
     *duration <= DURATION_MAX
 }
 
-/// A number as people write it: `5`, `1.5`, `.2`.
-fn decimal(text: &str) -> Option<f64> {
-    let is_plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    text.parse().ok().filter(|_| is_plain)
+/// A number of units as people write it: `5`, `1.5`, `.2`. What is less than a nanosecond is left out.
+fn decimal(text: &str, unit_ns: u64) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.len() + fraction.len() == 0 {
+        return None;
+    }
+    let whole_ns = digits(whole)?.checked_mul(unit_ns)?;
+    let is_plain = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let fraction = fraction.get(..FRACTION_DIGITS_MAX).unwrap_or(fraction);
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let fraction_ns = u128::from(digits(fraction)?) * u128::from(unit_ns) / scale;
+    let ns = whole_ns.checked_add(u64::try_from(fraction_ns).ok()?)?;
+    is_plain.then_some(Duration::from_nanos(ns))
+}
+
+/// Of a day, this many tell a nanosecond.
+const FRACTION_DIGITS_MAX: usize = 15;
+
+/// Nothing but digits, and 0 where there are none.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }

@@ -2,11 +2,10 @@
 //! itself costs.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Stderr};
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::Phase;
@@ -14,14 +13,12 @@ use super::report::{plural, quantile, time};
 use super::schedule::{Nanos, SECOND};
 use super::screen::Screen;
 use super::stats::{Cost, Stats};
-use crate::client::output::Output;
-use crate::outlet::Outlet;
 
 /// How often progress is shown: so seldom that it costs nothing.
 const TICK: Nanos = SECOND / 4;
 
-/// How often indicatif draws, at most, however often it is told something new.
-const FRAMES_PER_S: u8 = 20;
+/// How long the bar is, in letters.
+const BAR: u64 = 16;
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug)]
@@ -80,9 +77,7 @@ impl Watch for Unwatched {
 pub struct Terminal {
     name: String,
     is_shown: bool,
-    bar: Option<ProgressBar>,
-    /// Where the figures go that somebody asked for.
-    told: Output<Outlet<Stderr>>,
+    screen: Screen,
     next_tick: Nanos,
     /// When progress was last shown, and how many replies there were.
     shown: (Nanos, u64),
@@ -97,8 +92,7 @@ impl Terminal {
         Self {
             name: String::new(),
             is_shown: io::stderr().is_terminal(),
-            bar: None,
-            told: Output::new(Outlet::new(io::stderr())),
+            screen: Screen::new(),
             next_tick: 0,
             shown: (0, 0),
             schedstat: File::open("/proc/thread-self/schedstat").ok(),
@@ -134,12 +128,9 @@ impl Terminal {
         let passed = now.saturating_sub(shown_at).max(1);
         let fresh = replies.saturating_sub(shown_replies);
         let per_s = u128::from(fresh) * u128::from(SECOND) / u128::from(passed);
-        let name = &self.name;
-        let bar = self.bar.get_or_insert_with(|| new_bar(name));
-        let (begins, ends) = stats.window();
-        bar.set_length(ends.saturating_sub(begins).max(1));
-        bar.set_position(now.saturating_sub(begins).min(ends.saturating_sub(begins)));
-        bar.set_message(words(progress, per_s));
+        let words = words(progress, per_s);
+        self.screen
+            .draw(&format!("{} [{}] {words}", self.name, bar(stats, now)));
     }
 }
 
@@ -149,15 +140,19 @@ impl Default for Terminal {
     }
 }
 
-/// One line, cut to the terminal's width: a longer one would be drawn anew below itself.
-fn new_bar(name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix} [{bar:16}] {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ");
-    let screen = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), FRAMES_PER_S);
-    ProgressBar::with_draw_target(Some(SECOND), screen)
-        .with_prefix(name.to_owned())
-        .with_style(style)
+/// How much of the window is over.
+fn bar(stats: &Stats, now: Nanos) -> String {
+    let (begins, ends) = stats.window();
+    let length = ends.saturating_sub(begins).max(1);
+    let passed = now.saturating_sub(begins).min(length);
+    let full = u128::from(passed) * u128::from(BAR) / u128::from(length);
+    (0..u128::from(BAR))
+        .map(|place| match place {
+            place if place < full => '=',
+            place if place == full => '>',
+            _ => ' ',
+        })
+        .collect()
 }
 
 fn words(progress: &Progress<'_>, replies_per_s: u128) -> String {
@@ -214,17 +209,11 @@ impl Watch for Terminal {
     }
 
     fn tell_so_far(&mut self, progress: &Progress<'_>) {
-        self.told.push(&so_far(progress));
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.told.flush()),
-            None => self.told.flush(),
-        }
+        self.screen.tell(&so_far(progress));
     }
 
     fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.screen.wipe();
         self.shown = (0, 0);
     }
 }

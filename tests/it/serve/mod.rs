@@ -25,3 +25,4 @@ mod udp;
 mod udp_kernel;
 mod udp_network;
 mod udp_options;
+mod why_not;

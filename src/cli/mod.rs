@@ -249,7 +249,7 @@ fn unknown<'a>(
     let bare = |it: &str| it.trim_start_matches('-').to_owned();
     let typos = |it: &str| {
         let differ = bare(it) != bare(whole);
-        usize::from(differ) * strsim::damerau_levenshtein(whole, it)
+        usize::from(differ) * strsim::osa_distance(whole, it)
     };
     let likely = known
         .map(|it| (typos(it), it))

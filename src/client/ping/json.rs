@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::lines::Manner;
-use super::plan::PingPlan;
+use super::plan::{Manner, PingPlan};
 use super::stats::{Stats, nanoseconds};
 use super::text::{percent, rounded_ms};
 use crate::transport::Transport;

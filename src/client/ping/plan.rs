@@ -1,6 +1,6 @@
 //! What a user can ask `pingpong ping` for.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::client::script::{DATAGRAM_MAX_BYTES, FRAME_BYTES};
 use crate::client::target::{Family, Target};
@@ -50,4 +50,40 @@ pub struct PingOptions {
     pub json: bool,
     /// The time of day before each line.
     pub timestamps: bool,
+}
+
+/// How pings are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// A line each.
+    Lines,
+    /// A JSON object a line each.
+    Json,
+    /// A dot for each ping and a backspace for each reply: what stands there is what is missing.
+    Dots,
+    /// Not at all.
+    Quiet,
+}
+
+/// How to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How pings are told.
+    pub style: Style,
+    /// The beginning and the summary are JSON objects too.
+    pub json: bool,
+    /// The time of day before each line: `-D`.
+    pub timestamps: bool,
+    /// The port at this end: `--rotate-port`.
+    pub ports: bool,
+    /// The time of day.
+    pub clock: fn() -> SystemTime,
+}
+
+impl Manner {
+    /// The time of day in microseconds since 1970.
+    pub(super) fn unix_us(&self) -> u64 {
+        let since = (self.clock)().duration_since(SystemTime::UNIX_EPOCH);
+        u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+    }
 }

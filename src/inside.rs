@@ -32,6 +32,8 @@ pub mod outlet;
 pub mod protocol;
 #[path = "reactor/mod.rs"]
 pub mod reactor;
+#[path = "reasons.rs"]
+pub(crate) mod reasons;
 #[path = "server/mod.rs"]
 pub mod server;
 #[path = "signals.rs"]

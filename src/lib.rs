@@ -44,6 +44,6 @@ pub use inside::transport::Transport;
 #[cfg(any(feature = "load", feature = "ping"))]
 use inside::client;
 use inside::{
-    address, limits, listen, logging, outlet, reactor, server, signals, start, start_error, state,
-    transport, units,
+    address, limits, listen, logging, outlet, reactor, reasons, server, signals, start,
+    start_error, state, transport, units,
 };

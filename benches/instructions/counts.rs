@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
-use pingpong::inside::reactor::program::Program;
 use pingpong::inside::protocol::stream::{Batch, Rules};
-use pingpong::inside::server::{Settings, Server};
+use pingpong::inside::reactor::program::Program;
+use pingpong::inside::server::{Server, Settings};
 use pingpong_instructions::{Stub, Wire};
 
 /// Above what was recorded, in a hundred: what another minor version of the compiler may cost.
@@ -87,7 +87,8 @@ fn serving(stream_input: Vec<u8>, datagrams: Vec<Vec<u8>>) -> Serving {
     };
     let (stub, listener, datagrams) = Stub::new(stream_input, datagrams);
     let wire = stub.wire();
-    let mut server = Server::new(stub, config, vec![(listener, datagrams.1)], vec![datagrams]).unwrap();
+    let mut server =
+        Server::new(stub, config, vec![(listener, datagrams.1)], vec![datagrams]).unwrap();
     // The connection is accepted, and what is made once is made.
     for _ in 0..3 {
         server.turn().unwrap();
@@ -111,8 +112,8 @@ fn datagrams(pings: usize) -> Serving {
 // The first is what a turn costs by itself, with what the stub does.
 #[library_benchmark]
 #[bench::of_nothing(args = (0), setup = datagrams, config = at_most(67370))]
-#[bench::of_one_ping_over_tcp(args = (1), setup = stream, config = at_most(166870))]
-#[bench::of_a_burst_of_64_pings_over_tcp(args = (64), setup = stream, config = at_most(918470))]
+#[bench::of_one_ping_over_tcp(args = (1), setup = stream, config = at_most(167670))]
+#[bench::of_a_burst_of_64_pings_over_tcp(args = (64), setup = stream, config = at_most(919270))]
 #[bench::of_one_datagram(args = (1), setup = datagrams, config = at_most(111770))]
 #[bench::of_a_batch_of_16_datagrams(args = (16), setup = datagrams, config = at_most(612370))]
 fn turns(mut serving: Serving) -> Serving {

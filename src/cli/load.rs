@@ -28,7 +28,7 @@ const DURATION: Duration = Duration::from_secs(10);
 const MESSAGE_BYTES: usize = 64;
 
 /// `pingpong load` and its options.
-pub static TABLE: Table<Given> = Table {
+pub static TABLE: Table<LoadGiven> = Table {
     command: "load",
     usage: "[options] TARGET",
     about: "load a server, check every reply, measure latency",
@@ -73,7 +73,7 @@ Exit status:
 
 // A row is a row.
 #[rustfmt::skip]
-const HOW_MUCH: &[Opt<Given>] = &[
+const HOW_MUCH: &[Opt<LoadGiven>] = &[
     opt("-c, --connections N", "50", "connections; over UDP sockets",
         Value(|it, value| set(&mut it.connections, value.number(1..=LANES_MAX).map(Some)))),
     opt("-p, --pipeline N", "1", "requests that may wait for replies on each",
@@ -103,7 +103,7 @@ const HOW_MUCH: &[Opt<Given>] = &[
 ];
 
 #[rustfmt::skip]
-const WHAT: &[Opt<Given>] = &[
+const WHAT: &[Opt<LoadGiven>] = &[
     opt("--tcp", "", "over TCP (the default)", Switch(|it| it.tcp = true)),
     opt("--udp", "", "over UDP; lost, duplicated, reordered are told apart",
         Switch(|it| it.udp = true)),
@@ -116,7 +116,7 @@ const WHAT: &[Opt<Given>] = &[
 ];
 
 #[rustfmt::skip]
-const OUTPUT: &[Opt<Given>] = &[
+const OUTPUT: &[Opt<LoadGiven>] = &[
     opt("--json", "", "one JSON object", Switch(|it| it.json = true)),
     opt("--hdr FILE", "", "write the percentile distribution (.hgrm)",
         Value(|it, value| set(&mut it.hdr, value.path().map(Some)))),
@@ -124,7 +124,7 @@ const OUTPUT: &[Opt<Given>] = &[
 
 /// What was given, before it is known whether it goes together.
 #[derive(Debug, Default)]
-pub struct Given {
+pub struct LoadGiven {
     target: Option<Target>,
     connections: Option<usize>,
     pipeline: Option<usize>,
@@ -148,14 +148,14 @@ pub struct Given {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(parser: lexopt::Parser) -> Result<Command, UsageError> {
-    let mut given = Given::default();
+    let mut given = LoadGiven::default();
     Ok(match TABLE.parse(&mut given, parser, &[])? {
         Some(text) => Command::Print(text),
         None => Command::Load(Box::new(together(given)?)),
     })
 }
 
-fn together(given: Given) -> Result<LoadOptions, UsageError> {
+fn together(given: LoadGiven) -> Result<LoadOptions, UsageError> {
     let wrong = |what: &str| Err(UsageError::new(what));
     if given.tcp && given.udp {
         return wrong("--tcp and --udp: a run has one of them");
@@ -194,7 +194,7 @@ fn together(given: Given) -> Result<LoadOptions, UsageError> {
     })
 }
 
-fn script(given: &Given) -> Result<Script, UsageError> {
+fn script(given: &LoadGiven) -> Result<Script, UsageError> {
     let wrong = |what: String| Err(UsageError::new(what));
     match (&given.send, &given.expect) {
         (Some(_), Some(_)) if given.udp => wrong(

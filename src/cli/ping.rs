@@ -10,7 +10,7 @@ use crate::client::ping::{PAYLOAD_MAX_BYTES, PingOptions, PingPlan};
 use crate::client::target::{Family, Target};
 
 /// `pingpong ping` and its options.
-pub static TABLE: Table<Given> = Table {
+pub static TABLE: Table<PingGiven> = Table {
     command: "ping",
     usage: "[options] TARGET",
     about: "send pings, and show how long each takes",
@@ -43,7 +43,7 @@ Exit status:
 
 // A row is a row.
 #[rustfmt::skip]
-const HOW: &[Opt<Given>] = &[
+const HOW: &[Opt<PingGiven>] = &[
     opt("--tcp", "", "over a connection (the default); one that fails is opened anew",
         Switch(|it| it.tcp = true)),
     opt("--udp", "", "over UDP; with --tcp too: over both, side by side",
@@ -57,7 +57,7 @@ const HOW: &[Opt<Given>] = &[
 ];
 
 #[rustfmt::skip]
-const WHEN: &[Opt<Given>] = &[
+const WHEN: &[Opt<PingGiven>] = &[
     opt("-c, --count N", "", "end after so many pings; with -w, after so many replies",
         Value(|it, value| set(&mut it.count, value.number(1..=u64::MAX).map(Some)))),
     opt("-i, --interval DUR", "1s; flood 0", "from one ping to the next",
@@ -73,7 +73,7 @@ const WHEN: &[Opt<Given>] = &[
 ];
 
 #[rustfmt::skip]
-const SHOW: &[Opt<Given>] = &[
+const SHOW: &[Opt<PingGiven>] = &[
     opt("-D, --timestamps", "",
         "the time before each line: [seconds.microseconds] since 1970",
         Switch(|it| it.timestamps = true)),
@@ -92,7 +92,7 @@ const PAYLOAD_BYTES: usize = 56;
     clippy::struct_excessive_bools,
     reason = "switches of a command line are just that"
 )]
-pub struct Given {
+pub struct PingGiven {
     targets: Vec<Target>,
     tcp: bool,
     udp: bool,
@@ -115,10 +115,10 @@ pub struct Given {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(parser: lexopt::Parser) -> Result<Command, UsageError> {
-    let mut given = Given {
+    let mut given = PingGiven {
         timeout: Some(TIMEOUT),
         payload_bytes: PAYLOAD_BYTES,
-        ..Given::default()
+        ..PingGiven::default()
     };
     if let Some(text) = TABLE.parse(&mut given, parser, &[])? {
         return Ok(Command::Print(text));

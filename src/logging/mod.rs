@@ -52,7 +52,7 @@ pub fn init(level: Option<LevelFilter>) {
         lines,
         notices,
         formatted,
-        state: Mutex::new(State {
+        state: Mutex::new(Inner {
             limit: Limit::default(),
             stderr: Outlet::new(io::stderr()),
             is_cut: false,
@@ -105,10 +105,10 @@ struct Limited {
     /// Filters nothing: whatever is logged, what is lost of it is told.
     notices: Logger,
     formatted: Formatted,
-    state: Mutex<State>,
+    state: Mutex<Inner>,
 }
 
-struct State {
+struct Inner {
     limit: Limit,
     stderr: Outlet<Stderr>,
     /// The last line has no end: standard error took no more of it.
@@ -149,7 +149,7 @@ impl Limited {
         self.formatted.take()
     }
 
-    fn with_state<T: Default>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    fn with_state<T: Default>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
         // It is poisoned by a panic, and that has ended the process.
         let Ok(mut state) = self.state.lock() else {
             return T::default();

@@ -5,79 +5,42 @@
 //! that answer each other never stop), and none to many hosts at once. OpenBSD's inetd keeps the
 //! same rules in `dg_badinput`; CERT CA-1996-01 tells what happens without them.
 
+use crate::reasons::reasons;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Kind, OTHER_REPLY_MAX_BYTES, PONG, ending, kind, turn_into_pong};
 
-/// Why a datagram got no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DropReason {
-    /// No bytes at all.
-    Empty,
-    /// A reply, and replies are never replied to.
-    Pong,
-    /// The reply would have been longer than the datagram.
-    ReplyLonger,
-    /// Not a ping, under `--strict`.
-    NotAPing,
-    /// From a port below 1024, or NFS's 2049: a service, not a client.
-    ServicePort,
-    /// From or to a multicast or broadcast address.
-    ManyHosts,
-    /// From the unspecified address, which the kernel would deliver to this very host.
-    Unspecified,
-    /// From an IPv4 address in its IPv6 form (RFC 4291 section 2.5.5.2), in a packet that was IPv6:
-    /// the reply would be IPv4, to somebody who never asked.
-    MappedSource,
-    /// From this very server, or from another one on this host with the same port.
-    OwnAddress,
-    /// Not a ping, and the second's replies to such have all been sent (`--other-rate`).
-    RateLimit,
-    /// The kernel had no room to send the reply.
-    SendBufferFull,
-    /// The kernel refused to send the reply.
-    SendError,
-    /// The kernel dropped it before the server could receive it: its receive buffer was full, or
-    /// its checksum wrong.
-    Kernel,
-}
-
-impl DropReason {
-    /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 13] = [
-        Self::Empty,
-        Self::Pong,
-        Self::ReplyLonger,
-        Self::NotAPing,
-        Self::ServicePort,
-        Self::ManyHosts,
-        Self::Unspecified,
-        Self::MappedSource,
-        Self::OwnAddress,
-        Self::RateLimit,
-        Self::SendBufferFull,
-        Self::SendError,
-        Self::Kernel,
-    ];
-
-    /// The reason as the metrics and the log name it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Pong => "pong",
-            Self::ReplyLonger => "reply_longer",
-            Self::NotAPing => "not_a_ping",
-            Self::ServicePort => "service_port",
-            Self::ManyHosts => "many_hosts",
-            Self::Unspecified => "unspecified",
-            Self::MappedSource => "mapped_source",
-            Self::OwnAddress => "own_address",
-            Self::RateLimit => "rate_limit",
-            Self::SendBufferFull => "send_buffer_full",
-            Self::SendError => "send_error",
-            Self::Kernel => "kernel",
-        }
+reasons! {
+    /// Why a datagram got no reply.
+    DropReason {
+        /// No bytes at all.
+        Empty = "empty",
+        /// A reply, and replies are never replied to.
+        Pong = "pong",
+        /// The reply would have been longer than the datagram.
+        ReplyLonger = "reply_longer",
+        /// Not a ping, under `--strict`.
+        NotAPing = "not_a_ping",
+        /// From a port below 1024, or NFS's 2049: a service, not a client.
+        ServicePort = "service_port",
+        /// From or to a multicast or broadcast address.
+        ManyHosts = "many_hosts",
+        /// From the unspecified address, which the kernel would deliver to this very host.
+        Unspecified = "unspecified",
+        /// From an IPv4 address in its IPv6 form (RFC 4291 section 2.5.5.2), in a packet that was IPv6:
+        /// the reply would be IPv4, to somebody who never asked.
+        MappedSource = "mapped_source",
+        /// From this very server, or from another one on this host with the same port.
+        OwnAddress = "own_address",
+        /// Not a ping, and the second's replies to such have all been sent (`--other-rate`).
+        RateLimit = "rate_limit",
+        /// The kernel had no room to send the reply.
+        SendBufferFull = "send_buffer_full",
+        /// The kernel refused to send the reply.
+        SendError = "send_error",
+        /// The kernel dropped it before the server could receive it: its receive buffer was full, or
+        /// its checksum wrong.
+        Kernel = "kernel",
     }
 }
 

@@ -18,6 +18,12 @@ use memchr::memchr;
 
 use super::{Kind, OTHER_REPLY_MAX_BYTES, PONG, ending, kind, turn_into_pong};
 
+/// Whether a line ends in these bytes.
+#[must_use]
+pub fn ends_a_line(bytes: &[u8]) -> bool {
+    memchr(b'\n', bytes).is_some()
+}
+
 /// What the operator may set about messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {

@@ -135,7 +135,7 @@ impl<K: Kernel> Server<K> {
         let first = self.first_of(self.acceptors.len());
         for index in (first..self.acceptors.len()).chain(0..first) {
             while self.has_room() && self.acceptors[index].is_ready() {
-                let accepted = self.acceptors[index].accept(&mut self.bench.counters, self.now);
+                let accepted = self.acceptors[index].accept(&mut self.counters, self.now);
                 if let Some((stream, peer)) = accepted {
                     self.admit(stream, peer);
                 }
@@ -158,10 +158,10 @@ impl<K: Kernel> Server<K> {
             if self.register_outage.begins(self.now) {
                 warn!("connections are turned away: {error}");
             }
-            let counters = &mut self.bench.counters;
+            let counters = &mut self.counters;
             return counters.count_accept_error(AcceptError::Register);
         }
-        self.bench.counters.accepted += 1;
+        self.counters.accepted += 1;
         entry.insert(Connection::new(stream, peer.into()));
         self.now = self.kernel.now();
         self.deadlines.restart(IDLE, key, self.now);

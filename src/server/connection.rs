@@ -4,12 +4,11 @@
 use std::io;
 
 use log::{Level, debug, log_enabled, trace};
-use memchr::memchr;
 
-use super::counters::{CloseReason, Counters};
+use super::counters::{CloseReason, Traffic};
 use super::kept::{Kept, Place, Shelf};
 use super::peer::Peer;
-use crate::protocol::stream::{Answered, BadLine, Batch, Rules};
+use crate::protocol::stream::{Answered, BadLine, Batch, Rules, ends_a_line};
 use crate::reactor::attempt::{Attempt, is_reset};
 use crate::reactor::kernel::{Readiness, Stream};
 use crate::reactor::latch::Latched;
@@ -38,8 +37,6 @@ pub struct Workbench {
     pub batch: Batch,
     /// What the operator set.
     pub rules: Rules,
-    /// What happened.
-    pub counters: Counters,
     /// What has to outlive a visit.
     shelf: Shelf,
 }
@@ -50,7 +47,6 @@ impl Workbench {
         Self {
             batch: Batch::new(window_bytes, rules.max_message_bytes),
             rules,
-            counters: Counters::default(),
             shelf: Shelf::default(),
         }
     }
@@ -71,14 +67,14 @@ pub struct Connection<S> {
 const _: () = assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 40);
 
 /// What a visit's work came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Work {
     /// A whole message came or a byte of a reply was taken: the idle timeout begins anew.
     pub progress: bool,
     /// As much was read as may be in one visit, and there may be more to do.
     pub more: bool,
-    /// How many bytes were read and written.
-    pub moved_bytes: usize,
+    /// What was carried.
+    pub traffic: Traffic,
 }
 
 impl<S: Stream> Connection<S> {
@@ -109,12 +105,12 @@ impl<S: Stream> Connection<S> {
         bench.shelf.get(self.kept).map_or(0, Kept::room_bytes)
     }
 
-    /// Counts and logs its end. Dropping it closes it.
-    pub fn close(self, bench: &mut Workbench) {
+    /// Logs its end, and says why it came. Dropping it closes it.
+    pub fn close(self, bench: &mut Workbench) -> CloseReason {
         bench.shelf.discard(self.kept);
         let reason = self.reason.unwrap_or(CloseReason::Error);
-        bench.counters.count_closed(reason);
         debug!("{} closed: {}", self.peer, reason.name());
+        reason
     }
 
     /// The server begins to stop: what has been received is answered, then the connection ends.
@@ -183,8 +179,7 @@ impl<S: Stream> Connection<S> {
         let outcome = self.stream.read(&mut window[..asked_len]);
         if let Attempt::Done(len) = outcome {
             *left_bytes -= len;
-            work.moved_bytes += len;
-            bench.counters.tcp.received_bytes += len as u64;
+            work.traffic.received_bytes += len as u64;
         }
         outcome
     }
@@ -196,7 +191,7 @@ impl<S: Stream> Connection<S> {
         let fresh = bench.batch.fresh(len);
         if let Some(kept) = bench.shelf.get(self.kept)
             && kept.partial().len() + len <= max_message_bytes
-            && memchr(b'\n', fresh).is_none()
+            && !ends_a_line(fresh)
         {
             let outcome = bench.shelf.lengthen(self.kept, fresh, max_message_bytes);
             return outcome.unwrap_or_else(|error| self.fail(&error));
@@ -225,13 +220,13 @@ impl<S: Stream> Connection<S> {
 
     /// Sends the batch's replies, keeps what the peer does not take, and its partial line.
     fn reply(&mut self, bench: &mut Workbench, answered: Answered, work: &mut Work) {
-        bench.counters.tcp.messages += answered.messages;
-        bench.counters.tcp.replies += answered.replies;
+        work.traffic.messages += answered.messages;
+        work.traffic.replies += answered.replies;
         work.progress |= answered.messages > 0;
         if let Some(bad) = answered.bad {
             self.step(Event::LastRead, bad.into());
         }
-        let sent_len = self.send(bench.batch.replies(), &mut bench.counters, work);
+        let sent_len = self.send(bench.batch.replies(), work);
         if self.state == State::Closed {
             return;
         }
@@ -243,14 +238,13 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Writes until all is sent or the kernel takes no more, and says how much it took.
-    fn send(&mut self, replies: &[u8], counters: &mut Counters, work: &mut Work) -> usize {
+    fn send(&mut self, replies: &[u8], work: &mut Work) -> usize {
         let mut rest = replies;
         while !rest.is_empty() && self.stream.is_writable() {
             match self.stream.write(rest) {
                 Attempt::Done(len) => {
-                    counters.tcp.sent_bytes += len as u64;
+                    work.traffic.sent_bytes += len as u64;
                     work.progress = true;
-                    work.moved_bytes += len;
                     rest = rest.get(len..).unwrap_or_default();
                 }
                 Attempt::Blocked => {}
@@ -270,11 +264,9 @@ impl<S: Stream> Connection<S> {
 
     /// Sends what was kept. Says whether that is done, and there may be more to do.
     fn send_kept(&mut self, bench: &mut Workbench, work: &mut Work) -> bool {
-        let Workbench {
-            shelf, counters, ..
-        } = bench;
+        let shelf = &mut bench.shelf;
         let replies = shelf.get(self.kept).map_or(&[][..], Kept::replies);
-        let sent_len = self.send(replies, counters, work);
+        let sent_len = self.send(replies, work);
         if self.state == State::Closed {
             return false;
         }

@@ -1,89 +1,42 @@
 //! What has happened so far: everything that the server does not do aloud is counted here.
 
 use crate::protocol::datagram::DropReason;
+use crate::reasons::reasons;
 use crate::transport::Transport;
 
-/// Why a connection ended: the first cause, whatever followed from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The peer closed its side, and had all its replies.
-    PeerClosed,
-    /// The peer, or the path to it, reset the connection.
-    Reset,
-    /// A system call on it failed otherwise.
-    Error,
-    /// No complete message and no reply byte taken for `--idle-timeout`.
-    IdleTimeout,
-    /// A message longer than `--max-message`.
-    MessageTooLong,
-    /// A message that is no ping, under `--strict`.
-    NotAPing,
-    /// The server stopped, and the peer had its replies.
-    Drained,
-    /// The server stopped, and `--drain-timeout` was over before the peer had its replies.
-    DrainTimeout,
-}
-
-impl CloseReason {
-    /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 8] = [
-        Self::PeerClosed,
-        Self::Reset,
-        Self::Error,
-        Self::IdleTimeout,
-        Self::MessageTooLong,
-        Self::NotAPing,
-        Self::Drained,
-        Self::DrainTimeout,
-    ];
-
-    /// The reason as the metrics name it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer_closed",
-            Self::Reset => "reset",
-            Self::Error => "error",
-            Self::IdleTimeout => "idle_timeout",
-            Self::MessageTooLong => "message_too_long",
-            Self::NotAPing => "not_a_ping",
-            Self::Drained => "drained",
-            Self::DrainTimeout => "drain_timeout",
-        }
+reasons! {
+    /// Why a connection ended: the first cause, whatever followed from it.
+    CloseReason {
+        /// The peer closed its side, and had all its replies.
+        PeerClosed = "peer_closed",
+        /// The peer, or the path to it, reset the connection.
+        Reset = "reset",
+        /// A system call on it failed otherwise.
+        Error = "error",
+        /// No complete message and no reply byte taken for `--idle-timeout`.
+        IdleTimeout = "idle_timeout",
+        /// A message longer than `--max-message`.
+        MessageTooLong = "message_too_long",
+        /// A message that is no ping, under `--strict`.
+        NotAPing = "not_a_ping",
+        /// The server stopped, and the peer had its replies.
+        Drained = "drained",
+        /// The server stopped, and `--drain-timeout` was over before the peer had its replies.
+        DrainTimeout = "drain_timeout",
     }
 }
 
-/// Why a connection could not be accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AcceptError {
-    /// This process or host is out of descriptors or memory; the connection waits in the backlog.
-    Exhausted,
-    /// The connection was gone, or refused by the kernel, before it was accepted.
-    Connection,
-    /// The kernel would not watch it (epoll_ctl(2)), so it was closed.
-    Register,
-    /// Any other reason: accepting pauses, as when something has run out.
-    Other,
-}
-
-impl AcceptError {
-    /// Every reason, in the order of their discriminants.
-    pub const ALL: [Self; 4] = [
-        Self::Exhausted,
-        Self::Connection,
-        Self::Register,
-        Self::Other,
-    ];
-
-    /// The reason as the metrics name it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Exhausted => "exhausted",
-            Self::Connection => "connection",
-            Self::Register => "register",
-            Self::Other => "other",
-        }
+reasons! {
+    /// Why a connection could not be accepted.
+    AcceptError {
+        /// This process or host is out of descriptors or memory; the connection waits in the backlog.
+        Exhausted = "exhausted",
+        /// The connection was gone, or refused by the kernel, before it was accepted.
+        Connection = "connection",
+        /// The kernel would not watch it (epoll_ctl(2)), so it was closed.
+        Register = "register",
+        /// Any other reason: accepting pauses, as when something has run out.
+        Other = "other",
     }
 }
 
@@ -98,6 +51,22 @@ pub struct Traffic {
     pub received_bytes: u64,
     /// Payload bytes given to the kernel.
     pub sent_bytes: u64,
+}
+
+impl Traffic {
+    /// Takes in what was carried besides.
+    pub fn add(&mut self, more: &Self) {
+        self.messages += more.messages;
+        self.replies += more.replies;
+        self.received_bytes += more.received_bytes;
+        self.sent_bytes += more.sent_bytes;
+    }
+
+    /// All of its bytes.
+    #[must_use]
+    pub fn moved_bytes(&self) -> usize {
+        usize::try_from(self.received_bytes + self.sent_bytes).unwrap_or(usize::MAX)
+    }
 }
 
 /// A counter's name, and where it stands.

@@ -66,6 +66,7 @@ pub struct Server<K: Kernel = Os> {
     deadlines: Deadlines<2>,
     run_queue: RunQueue,
     bench: Workbench,
+    counters: Counters,
     datagram_bench: DatagramWorkbench,
     /// The kernel would not watch a connection.
     register_outage: Outage,
@@ -136,6 +137,7 @@ impl<K: Kernel> Server<K> {
             deadlines: Self::no_deadlines(&settings, now),
             run_queue: RunQueue::new(sizes.share_bytes),
             bench: Workbench::new(sizes.window_bytes, settings.rules),
+            counters: Counters::default(),
             datagram_bench,
             register_outage: Outage::default(),
             drain: None,
@@ -169,7 +171,7 @@ impl<K: Kernel> Server<K> {
 
     /// What has happened so far.
     pub fn counters(&self) -> &Counters {
-        &self.bench.counters
+        &self.counters
     }
 
     /// How many connections there are.
@@ -223,7 +225,8 @@ impl<K: Kernel> Server<K> {
         let work = connection.work(&mut self.bench, read_max_bytes);
         let after = connection.state();
         self.now = self.kernel.now();
-        self.run_queue.charge(key, work.moved_bytes);
+        self.counters.tcp.add(&work.traffic);
+        self.run_queue.charge(key, work.traffic.moved_bytes());
         if after == State::Closed {
             self.close(key);
             return false;
@@ -251,7 +254,7 @@ impl<K: Kernel> Server<K> {
                 }
                 let (kernel, bench) = (&self.kernel, &mut self.datagram_bench);
                 let is_local = |address| kernel.is_local(address);
-                self.sockets[index].work(bench, &mut self.bench.counters, self.now, is_local);
+                self.sockets[index].work(bench, &mut self.counters, self.now, is_local);
                 if !self.may_go_on(phase_end) {
                     return;
                 }
@@ -261,7 +264,7 @@ impl<K: Kernel> Server<K> {
 
     /// Each turn begins with another of several, so that none is always the last.
     fn first_of(&self, count: usize) -> usize {
-        let turns = usize::try_from(self.bench.counters.loop_turns).unwrap_or(0);
+        let turns = usize::try_from(self.counters.loop_turns).unwrap_or(0);
         turns.checked_rem(count).unwrap_or(0)
     }
 
@@ -269,7 +272,8 @@ impl<K: Kernel> Server<K> {
     fn close(&mut self, key: usize) {
         self.deadlines.cancel(key);
         if let Some(connection) = self.connections.try_remove(key) {
-            connection.close(&mut self.bench);
+            let reason = connection.close(&mut self.bench);
+            self.counters.count_closed(reason);
         }
         self.acceptors.iter_mut().for_each(Acceptor::resume);
         if self.connections.is_empty() && self.connections.capacity() > TABLE_KEPT {
@@ -291,7 +295,7 @@ impl<K: Kernel> Server<K> {
     /// SIGUSR1: a line for each counter that is not zero.
     fn report(&mut self) {
         for socket in &mut self.sockets {
-            socket.count_kernel_drops(&mut self.bench.counters);
+            socket.count_kernel_drops(&mut self.counters);
         }
         info!("connections {}", self.connections.len());
         self.counters().each(|name, label, count| match label {

@@ -83,7 +83,7 @@ impl<K: Kernel> Program for Server<K> {
         if self.woken {
             self.worked_at = now;
         }
-        self.bench.counters.loop_turns += 1;
+        self.counters.loop_turns += 1;
         self.was_draining = self.drain.is_some();
     }
 

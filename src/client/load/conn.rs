@@ -132,7 +132,7 @@ impl Quota {
 
 /// What a turn's work came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Work {
+pub struct Worked {
     /// There may be more to do.
     pub more: bool,
     /// The first of its requests began to wait: the deadline for replies begins anew.
@@ -173,7 +173,12 @@ pub trait Conn<K: Kernel>: Sized {
     /// Does what the latches allow. `clock` is read once for each batch of replies, right behind
     /// the call that brought it, and once for each batch of requests, ahead of the call that sends
     /// it. One reading for a whole turn would make each latency longer by the work for all before.
-    fn work(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) -> Work;
+    fn work(
+        &mut self,
+        shared: &mut Shared,
+        quota: &mut Quota,
+        clock: &impl Fn() -> Nanos,
+    ) -> Worked;
 
     /// It has taken too long to get ready.
     fn opening_expired(&mut self, shared: &mut Shared);

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::conn::{Conn, Mode, Opening, Quota, Shared, Work};
+use super::conn::{Conn, Mode, Opening, Quota, Shared, Worked};
 use super::in_words;
 use super::schedule::Nanos;
 use super::stats::{ConnEnd, Stamp, Stats};
@@ -95,7 +95,12 @@ impl<K: Kernel> Conn<K> for DatagramConn<K::Datagrams> {
         self.is_answered
     }
 
-    fn work(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) -> Work {
+    fn work(
+        &mut self,
+        shared: &mut Shared,
+        quota: &mut Quota,
+        clock: &impl Fn() -> Nanos,
+    ) -> Worked {
         self.receive(shared, clock);
         let waited = self.requests.waiting();
         let sends_more = match self.state {
@@ -106,7 +111,7 @@ impl<K: Kernel> Conn<K> for DatagramConn<K::Datagrams> {
             State::Open => self.send(shared, quota, clock),
             _ => false,
         };
-        Work {
+        Worked {
             more: sends_more || self.socket.is_readable(),
             began_to_wait: waited == 0 && self.requests.waiting() > 0,
         }

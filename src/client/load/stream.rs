@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use memchr::memchr;
 
-use super::conn::{Conn, Opening, Quota, Shared, WINDOW_BYTES, Work};
+use super::conn::{Conn, Opening, Quota, Shared, WINDOW_BYTES, Worked};
 use super::in_words;
 use super::report::plural;
 use super::schedule::Nanos;
@@ -22,12 +22,12 @@ const SHOWN_BYTES: usize = 64;
 
 /// A place in a row of messages of one length.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct Cursor {
     message: u64,
     offset: usize,
 }
 
-impl Place {
+impl Cursor {
     fn advance(&mut self, by: usize, message_bytes: usize) {
         let offset = self.offset + by;
         self.message += (offset / message_bytes) as u64;
@@ -51,9 +51,9 @@ pub struct StreamConn<S> {
     /// How many requests have begun to leave, since it was connected.
     begun: u64,
     /// The byte that is written next.
-    outgoing: Place,
+    outgoing: Cursor,
     /// The byte that is awaited next.
-    awaited: Place,
+    awaited: Cursor,
     /// The requests that wait for their replies, in order.
     stamps: VecDeque<Stamp>,
 }
@@ -74,8 +74,8 @@ impl<K: Kernel> Conn<K> for StreamConn<K::Stream> {
             was_ready: false,
             is_answered: false,
             begun: 0,
-            outgoing: Place::default(),
-            awaited: Place::default(),
+            outgoing: Cursor::default(),
+            awaited: Cursor::default(),
             stamps: VecDeque::with_capacity(opening.waiting_max),
         })
     }
@@ -100,7 +100,12 @@ impl<K: Kernel> Conn<K> for StreamConn<K::Stream> {
         self.is_answered
     }
 
-    fn work(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) -> Work {
+    fn work(
+        &mut self,
+        shared: &mut Shared,
+        quota: &mut Quota,
+        clock: &impl Fn() -> Nanos,
+    ) -> Worked {
         if self.state == State::Connecting {
             self.connect(shared);
         }
@@ -111,7 +116,7 @@ impl<K: Kernel> Conn<K> for StreamConn<K::Stream> {
             self.was_ready = true;
             self.send(shared, quota, clock);
         }
-        Work {
+        Worked {
             more: self.state == State::Open && self.stream.is_readable(),
             began_to_wait: false,
         }
@@ -215,7 +220,7 @@ impl<S: Stream> StreamConn<S> {
                 self.is_answered = true;
                 *waiting -= 1;
                 self.stamps.pop_front();
-                self.awaited = Place {
+                self.awaited = Cursor {
                     message: self.awaited.message + 1,
                     offset: 0,
                 };

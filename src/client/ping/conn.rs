@@ -23,7 +23,7 @@ enum Wire<K: Kernel> {
 
 /// A connection or a datagram socket, on its way to the target or there.
 #[derive(Debug)]
-pub(super) struct Conn<K: Kernel> {
+pub(super) struct PingConn<K: Kernel> {
     /// Never given to another one.
     pub(super) id: usize,
     /// Whom it leads to.
@@ -49,7 +49,7 @@ pub(super) struct Conn<K: Kernel> {
     unsent: Vec<u8>,
 }
 
-impl<K: Kernel> Conn<K> {
+impl<K: Kernel> PingConn<K> {
     /// Begins to connect.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::plan::{Manner, PingPlan};
-use super::stats::{Stats, nanoseconds};
+use super::stats::{PingStats, nanoseconds};
 use super::text::{percent, rounded_ms};
 use crate::transport::Transport;
 
@@ -144,22 +144,22 @@ impl<const N: usize> Serialize for Micros<N> {
 }
 
 /// The last line: over all, and each transport's own under its name.
-pub(super) fn summary(manner: &Manner, host: &str, probes: &[(Transport, &Stats)]) -> String {
+pub(super) fn summary(manner: &Manner, host: &str, probes: &[(Transport, &PingStats)]) -> String {
     let of = |wanted| {
         let found = probes.iter().find(|(transport, _)| *transport == wanted);
         found.map(|(_, stats)| Sums::from(*stats))
     };
     let summary = Summary {
         host,
-        total: Sums::from(&Stats::total(probes)),
+        total: Sums::from(&PingStats::total(probes)),
         tcp: of(Transport::Tcp),
         udp: of(Transport::Udp),
     };
     line("summary", manner, &summary)
 }
 
-impl From<&Stats> for Sums {
-    fn from(stats: &Stats) -> Self {
+impl From<&PingStats> for Sums {
+    fn from(stats: &PingStats) -> Self {
         let (connect, rtt) = (&stats.connect, &stats.round_trip);
         Self {
             sent: stats.sent,

@@ -41,7 +41,7 @@ use lines::{Header, Lines};
 pub use plan::{Manner, PAYLOAD_MAX_BYTES, PingOptions, PingPlan, Style};
 pub use probe::{IDLE_LINKS_MAX, LINKS_MAX};
 use probe::{PROBE_BITS, Probe, Turn};
-pub use stats::{Spread, Stats};
+pub use stats::{PingStats, Spread};
 
 /// In a flood, how long a reply is waited for before the next ping leaves all the same.
 pub const FLOOD_PATIENCE: Duration = Duration::from_millis(10);
@@ -312,7 +312,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
     }
 }
 
-fn stats<K: Kernel>(probes: &[Probe<K>]) -> Vec<(Transport, &Stats)> {
+fn stats<K: Kernel>(probes: &[Probe<K>]) -> Vec<(Transport, &PingStats)> {
     probes
         .iter()
         .map(|probe| (probe.transport(), probe.stats()))

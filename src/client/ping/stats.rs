@@ -86,7 +86,7 @@ impl Spread {
 
 /// All figures of one transport, or of both together.
 #[derive(Clone, Debug, Default)]
-pub struct Stats {
+pub struct PingStats {
     /// Pings that were begun, whether or not they could leave.
     pub sent: u64,
     /// Pings whose right reply came, late ones among them.
@@ -125,7 +125,7 @@ impl Default for Times {
     }
 }
 
-impl Stats {
+impl PingStats {
     /// A ping was begun.
     pub fn begin(&mut self, now: Instant) {
         self.sent += 1;

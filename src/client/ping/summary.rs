@@ -1,20 +1,20 @@
 //! The figures at the end, and those on SIGQUIT.
 
-use super::stats::Stats;
+use super::stats::PingStats;
 use super::text::{percent, rounded_ms, slashed};
 use crate::transport::Transport;
 
 /// The summary for people: first each transport's own figures, then the three lines of ping(8) over
 /// all.
-pub(super) fn text(host: &str, probes: &[(Transport, &Stats)]) -> String {
+pub(super) fn text(host: &str, probes: &[(Transport, &PingStats)]) -> String {
     let mut text = String::from("\n");
     for (transport, stats) in probes {
         text += &probe(*transport, stats, probes.len() > 1);
     }
-    text + &last_lines(host, &Stats::total(probes))
+    text + &last_lines(host, &PingStats::total(probes))
 }
 
-fn probe(transport: Transport, stats: &Stats, with_counts: bool) -> String {
+fn probe(transport: Transport, stats: &PingStats, with_counts: bool) -> String {
     let name = transport.name();
     let mut text = String::new();
     if with_counts {
@@ -47,7 +47,7 @@ fn probe(transport: Transport, stats: &Stats, with_counts: bool) -> String {
 }
 
 /// The last three lines, to the letter those of ping(8): iputils, `finish` in `ping_common.c`.
-fn last_lines(host: &str, total: &Stats) -> String {
+fn last_lines(host: &str, total: &PingStats) -> String {
     let mut text = format!("--- {host} ping statistics ---\n{}", counts(total));
     if total.sent > 0 {
         text += &format!(", time {}ms", rounded_ms(total.span()));
@@ -61,7 +61,7 @@ fn last_lines(host: &str, total: &Stats) -> String {
     text
 }
 
-fn counts(stats: &Stats) -> String {
+fn counts(stats: &PingStats) -> String {
     let mut text = format!(
         "{} packets transmitted, {} received",
         stats.sent, stats.received
@@ -83,7 +83,7 @@ fn counts(stats: &Stats) -> String {
 }
 
 /// The figures so far, as ping(8) tells them on SIGQUIT: its `status`.
-pub(super) fn so_far(probes: &[(Transport, &Stats)]) -> String {
+pub(super) fn so_far(probes: &[(Transport, &PingStats)]) -> String {
     let mut text = String::new();
     for (transport, stats) in probes {
         text.push('\r');

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use pingpong::inside::client::ping::Stats;
+use pingpong::inside::client::ping::PingStats;
 
 const TIMES_US: [u64; 9] = [120, 40, 41, 39, 80, 1_000_000, 45, 44, 43];
 
-fn figures(times_us: &[u64]) -> Stats {
-    let mut figures = Stats::default();
+fn figures(times_us: &[u64]) -> PingStats {
+    let mut figures = PingStats::default();
     for time_us in times_us {
         figures.begin(Instant::now());
         figures.reply(Duration::from_micros(*time_us));
@@ -43,7 +43,7 @@ fn percentiles_are_of_nearest_rank_and_within_what_was_seen() {
     assert!(figures.percentile_ns(50).abs_diff(44_000) * 256 <= 44_000);
     assert_eq!(figures.percentile_ns(99), 1_000_000_000);
     assert!(figures.percentile_ns(1) >= 39_000);
-    assert_eq!(Stats::default().percentile_ns(50), 0);
+    assert_eq!(PingStats::default().percentile_ns(50), 0);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn figures_of_two_transports_add_up() {
     let (first, second) = TIMES_US.split_at(4);
     let mut sum = figures(first);
     sum.add(&figures(second));
-    sum.add(&Stats::default());
+    sum.add(&PingStats::default());
     let whole = figures(&TIMES_US);
     assert_eq!((sum.sent, sum.received), (whole.sent, whole.received));
     assert_eq!(sum.round_trip.min_ns, whole.round_trip.min_ns);
@@ -67,7 +67,7 @@ fn figures_of_two_transports_add_up() {
         whole.round_trip.deviation_ns()
     );
     assert_eq!(sum.percentile_ns(50), whole.percentile_ns(50));
-    let mut none = Stats::default();
+    let mut none = PingStats::default();
     none.add(&whole);
     assert_eq!(none.round_trip.min_ns, whole.round_trip.min_ns);
 }

@@ -386,7 +386,10 @@ fn a_visit_is_bounded() {
             let work = talk.connection.work(talk.bench, read_max_bytes);
             let read = unread - talk.wire.unread_len();
             assert_eq!(read, read_max_bytes.min(unread));
-            assert_eq!(work.moved_bytes, read + talk.wire.sent().len() - sent);
+            assert_eq!(
+                work.traffic.moved_bytes(),
+                read + talk.wire.sent().len() - sent
+            );
             assert!(work.progress || unread == 0);
             more = work.more;
         }

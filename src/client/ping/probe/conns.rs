@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use crate::client::ping::conn::Conn;
+use crate::client::ping::conn::PingConn;
 use crate::client::ping::failure::Failure;
 use crate::reactor::kernel::{Kernel, Token};
 use crate::transport::Transport;
@@ -24,7 +24,7 @@ pub(crate) const PROBE_BITS: u32 = 1;
 pub(super) struct Conns<K: Kernel> {
     transport: Transport,
     probe: usize,
-    open: VecDeque<Conn<K>>,
+    open: VecDeque<PingConn<K>>,
     next_id: usize,
 }
 
@@ -39,28 +39,28 @@ impl<K: Kernel> Conns<K> {
         }
     }
 
-    pub(super) fn get(&self, id: usize) -> Option<&Conn<K>> {
+    pub(super) fn get(&self, id: usize) -> Option<&PingConn<K>> {
         self.open.get(self.place(id).ok()?)
     }
 
-    pub(super) fn get_mut(&mut self, id: usize) -> Option<&mut Conn<K>> {
+    pub(super) fn get_mut(&mut self, id: usize) -> Option<&mut PingConn<K>> {
         let place = self.place(id).ok()?;
         self.open.get_mut(place)
     }
 
     /// The first one whose id is this or a higher one.
-    pub(super) fn first_from(&mut self, id: usize) -> Option<&mut Conn<K>> {
+    pub(super) fn first_from(&mut self, id: usize) -> Option<&mut PingConn<K>> {
         let place = self.place(id).unwrap_or_else(|place| place);
         self.open.get_mut(place)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Conn<K>> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PingConn<K>> {
         self.open.iter_mut()
     }
 
     /// One of them has more to be read.
     pub(super) fn any_has_more(&self) -> bool {
-        self.open.iter().any(Conn::has_more)
+        self.open.iter().any(PingConn::has_more)
     }
 
     /// Closes one.
@@ -116,7 +116,7 @@ impl<K: Kernel> Conns<K> {
         let id = self.next_id;
         self.next_id += 1;
         let token = Token(id << PROBE_BITS | self.probe);
-        let conn = Conn::open(kernel, self.transport, peer, (id, token))?;
+        let conn = PingConn::open(kernel, self.transport, peer, (id, token))?;
         self.open.push_back(conn);
         Ok(id)
     }

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::inbox::Inbox;
 use super::lines::Lines;
 use super::plan::PingPlan;
-use super::stats::Stats;
+use super::stats::PingStats;
 use super::told::{Outcome, Told};
 use super::{COUNTED_AGE, FLOOD_PATIENCE};
 use crate::client::candidates::Candidates;
@@ -79,7 +79,7 @@ pub(super) struct Probe<K: Kernel> {
     requests: Requests<Ping>,
     /// Pings that were begun and not sent, the oldest first, and what carries them.
     unsent: VecDeque<(u64, usize)>,
-    stats: Stats,
+    stats: PingStats,
     /// When the next ping is due; `None`: there is none.
     next_at: Option<Instant>,
 }
@@ -104,7 +104,7 @@ impl<K: Kernel> Probe<K> {
             next_try_at: None,
             requests: Requests::new(1, REMEMBERED_MAX),
             unsent: VecDeque::new(),
-            stats: Stats::default(),
+            stats: PingStats::default(),
             next_at: Some(first_at),
             plan,
             script,
@@ -116,7 +116,7 @@ impl<K: Kernel> Probe<K> {
     }
 
     /// What the pings came to.
-    pub(super) fn stats(&self) -> &Stats {
+    pub(super) fn stats(&self) -> &PingStats {
         &self.stats
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Probe, Turn};
-use crate::client::ping::conn::Conn;
+use crate::client::ping::conn::PingConn;
 use crate::client::ping::failure::Failure;
 use crate::client::ping::lines::Lines;
 use crate::client::ping::told::{Outcome, Shown, Told};
@@ -185,7 +185,7 @@ impl<K: Kernel> Probe<K> {
         let claimed = claimed.and_then(|digits| self.find(id, digits));
         let waits = |seq: &u64| matches!(self.requests.get(*seq), Some((_, Fate::Waiting)));
         let seq = claimed.filter(waits).or_else(|| self.waiting_on(id).next());
-        let is_idle = self.conns.get(id).is_some_and(Conn::is_idle);
+        let is_idle = self.conns.get(id).is_some_and(PingConn::is_idle);
         self.tell_wrong(id, seq, reply, turn.lines);
         match self.transport {
             // It could go on for ever.

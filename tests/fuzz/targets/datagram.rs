@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
 use pingpong::inside::protocol::datagram::{Reply, answer, check_source};
-use pingpong::inside::reactor::kernel::Hit;
+use pingpong::inside::reactor::kernel::DstIp;
 use reference::Deserved;
 
 #[allow(
@@ -24,21 +24,21 @@ fuzz_target!(|data: &[u8]| {
     let [rules, a, b, c, d, high, low, rest @ ..] = data else {
         return;
     };
-    let Some((hit, datagram)) = rest.split_first_chunk::<4>() else {
+    let Some((dst_ip, datagram)) = rest.split_first_chunk::<4>() else {
         return;
     };
     let strict = rules & 1 == 1;
     let source = SocketAddr::from(([*a, *b, *c, *d], u16::from_be_bytes([*high, *low])));
-    let hit = (rules & 2 == 2).then_some(Hit {
+    let dst_ip = (rules & 2 == 2).then_some(DstIp {
         is_shared: rules & 4 == 4,
-        ..IpAddr::from(*hit).into()
+        ..IpAddr::from(*dst_ip).into()
     });
     let is_local = |address: SocketAddr| address.ip().is_loopback();
     let mut bytes = datagram.to_vec();
     let may = check_source(
         source,
-        hit.map(|hit| hit.ip),
-        hit.is_some_and(|hit| hit.is_shared),
+        dst_ip.map(|dst_ip| dst_ip.ip),
+        dst_ip.is_some_and(|dst_ip| dst_ip.is_shared),
         PORT,
         is_local,
     );
@@ -53,6 +53,6 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!(
         given,
-        reference::deserved(datagram, strict, source, hit, PORT)
+        reference::deserved(datagram, strict, source, dst_ip, PORT)
     );
 });

@@ -4,7 +4,12 @@
 use libfuzzer_sys::fuzz_target;
 use pingpong::inside::protocol::stream::{Batch, Rules};
 
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared with the tests")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "shared with the tests"
+)]
 #[path = "../../it/sim/reference.rs"]
 mod reference;
 

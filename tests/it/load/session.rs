@@ -115,7 +115,8 @@ fn the_search_for_the_highest_rate_ends() {
         .stderr
         .lines()
         .filter(|line| line.contains(" requests/s: "));
-    assert!((2..=45).contains(&steps.count()), "{}", ran.stderr);
+    // Forty steps, each tried twice, and five whole runs at most.
+    assert!((2..=85).contains(&steps.count()), "{}", ran.stderr);
     assert!(
         ran.stderr.contains("p50 ") && ran.stderr.contains(": kept"),
         "{}",

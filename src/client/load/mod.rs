@@ -111,6 +111,8 @@ struct Lane<C> {
     quota: Quota,
     /// `None`: it did not come about, or is lost and waits to be opened again.
     conn: Option<C>,
+    /// It is there, and has not been seen ready.
+    is_opening: bool,
 }
 
 /// The lists of deadlines that a lane can stand on.

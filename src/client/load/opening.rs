@@ -30,6 +30,7 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
             self.lanes.push(Lane {
                 quota: Quota::default(),
                 conn: None,
+                is_opening: false,
             });
             self.open(key);
         }
@@ -51,11 +52,13 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
         match C::open(&mut self.kernel, opening) {
             Ok(conn) => {
                 self.live += 1;
-                if !conn.is_ready() {
+                let is_opening = !conn.is_ready();
+                if is_opening {
                     self.opening += 1;
                     self.deadlines.restart(OPENING, key, self.now);
                 }
-                self.lanes[key].conn = Some(conn);
+                let lane = &mut self.lanes[key];
+                (lane.conn, lane.is_opening) = (Some(conn), is_opening);
                 self.serve(key);
             }
             Err(error) => {
@@ -85,7 +88,7 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
     /// A connection is ready, so somebody answers: this is the address, and what was said about
     /// others is of no interest.
     pub(super) fn became_ready(&mut self, key: usize) {
-        self.opening -= 1;
+        self.no_longer_opens(key);
         self.deadlines.cancel(key);
         if self.candidates.is_searching() {
             self.candidates.settle(self.candidates.current());
@@ -94,15 +97,22 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
         }
     }
 
+    fn no_longer_opens(&mut self, key: usize) {
+        let lane = self.lanes.get_mut(key);
+        let was_opening = lane.is_some_and(|lane| std::mem::take(&mut lane.is_opening));
+        self.opening -= usize::from(was_opening);
+    }
+
     /// A connection is over: it is taken away, and opened again while there is a run.
     pub(super) fn lose(&mut self, key: usize) {
         self.deadlines.cancel(key);
+        // One can get ready and be lost within the same visit.
+        self.no_longer_opens(key);
         let Some(conn) = self.lanes.get_mut(key).and_then(|lane| lane.conn.take()) else {
             return;
         };
         self.live -= 1;
         if !conn.was_ready() {
-            self.opening -= 1;
             return self.not_opened(key);
         }
         // One that has brought nothing right may be refused for good: trying at once, and again,

@@ -3,6 +3,7 @@
 mod command_line;
 mod datagrams;
 mod files;
+mod fleeting;
 mod latency;
 mod others;
 mod output;

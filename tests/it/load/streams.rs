@@ -174,19 +174,20 @@ fn a_connection_that_is_lost_is_told_and_opened_again() {
 fn an_outage_shows_as_its_length() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let serve = |listener: &TcpListener, until: Duration| {
+    // It listens no longer as it serves: who is lost finds nobody, rather than a backlog that goes.
+    let serve = |listener: TcpListener, until: Duration| {
         let end = std::time::Instant::now() + until;
         let (stream, _) = listener.accept().unwrap();
+        drop(listener);
         each_line(stream, |_, line, peer| {
             std::time::Instant::now() < end && say(peer, &pong(line))
         });
     };
     let server = thread::spawn(move || {
-        serve(&listener, Duration::from_millis(400));
-        drop(listener);
+        serve(listener, Duration::from_millis(400));
         thread::sleep(Duration::from_millis(500));
         let listener = TcpListener::bind(address).unwrap();
-        serve(&listener, Duration::from_secs(60));
+        serve(listener, Duration::from_secs(60));
     });
     let ran = load(address, "-c 1 -d 2s --rate 200");
     server.join().unwrap();

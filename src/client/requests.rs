@@ -91,11 +91,15 @@ impl<T> Requests<T> {
         self.entries.get_mut(place).map(|(what, _)| what)
     }
 
-    /// A reply came. Says what had become of its request; `None` if that is not remembered.
-    pub fn answer(&mut self, number: u64) -> Option<Fate> {
-        let before = self.settle(number, Fate::Answered)?;
+    /// A reply came. Says what had become of its request, and what is kept of it; `None` if that is
+    /// not remembered.
+    pub fn answer(&mut self, number: u64) -> Option<(Fate, &T)> {
+        let place = self.place(number)?;
+        let (what, fate) = self.entries.get_mut(place)?;
+        let before = std::mem::replace(fate, Fate::Answered);
+        self.waiting -= usize::from(before == Fate::Waiting);
         self.answered_below = self.answered_below.max(number + 1);
-        Some(before)
+        Some((before, what))
     }
 
     /// The reply of a later request than this one is here already (RFC 4737 section 3).
@@ -106,10 +110,13 @@ impl<T> Requests<T> {
 
     /// A request waits no longer. Says whether it did.
     pub fn give_up(&mut self, number: u64) -> bool {
-        let waits = self
-            .get(number)
-            .is_some_and(|(_, fate)| fate == Fate::Waiting);
-        waits && self.settle(number, Fate::GivenUp).is_some()
+        let entry = self.place(number).and_then(|it| self.entries.get_mut(it));
+        let Some((_, fate @ Fate::Waiting)) = entry else {
+            return false;
+        };
+        *fate = Fate::GivenUp;
+        self.waiting -= 1;
+        true
     }
 
     /// The request that has waited longest.
@@ -135,14 +142,6 @@ impl<T> Requests<T> {
 
     fn place(&self, number: u64) -> Option<usize> {
         usize::try_from(number.checked_sub(self.first)?).ok()
-    }
-
-    fn settle(&mut self, number: u64, fate: Fate) -> Option<Fate> {
-        let place = self.place(number)?;
-        let (_, current) = self.entries.get_mut(place)?;
-        let before = std::mem::replace(current, fate);
-        self.waiting -= usize::from(before == Fate::Waiting);
-        Some(before)
     }
 }
 

@@ -212,10 +212,10 @@ impl<D: Datagrams> DatagramConn<D> {
             }
             return;
         }
-        let stamp = self.requests.get(request).map(|(stamp, _)| *stamp);
         let is_behind = self.requests.is_behind(request);
-        match (self.requests.answer(request), stamp) {
-            (Some(Fate::Waiting), Some(stamp)) => {
+        let answered = self.requests.answer(request);
+        match answered.map(|(fate, stamp)| (fate, *stamp)) {
+            Some((Fate::Waiting, stamp)) => {
                 self.is_answered = true;
                 *waiting -= 1;
                 // It would have been given up by now, had somebody looked.
@@ -227,10 +227,10 @@ impl<D: Datagrams> DatagramConn<D> {
                     stats.reordered += u64::from(is_behind);
                 }
             }
-            (Some(Fate::Answered), _) => stats.duplicated += 1,
-            (Some(_), _) => stats.late += 1,
-            (None, _) if request < self.requests.next() => stats.late += 1,
-            (None, _) => self.wrong(stats, datagram),
+            Some((Fate::Answered, _)) => stats.duplicated += 1,
+            Some(_) => stats.late += 1,
+            None if request < self.requests.next() => stats.late += 1,
+            None => self.wrong(stats, datagram),
         }
     }
 

@@ -34,7 +34,8 @@ pub enum Quantile {
 #[derive(Debug)]
 pub struct Latencies {
     histogram: Histogram<u64>,
-    ends: Option<(Nanos, Nanos)>,
+    min: Nanos,
+    max: Nanos,
 }
 
 impl Latencies {
@@ -46,15 +47,16 @@ impl Latencies {
         let histogram = Histogram::new_with_bounds(1, LATENCY_MAX, PRECISION_DIGITS);
         Ok(Self {
             histogram: histogram.map_err(io::Error::other)?,
-            ends: None,
+            min: Nanos::MAX,
+            max: 0,
         })
     }
 
     /// Takes in one.
     pub fn record(&mut self, latency: Nanos) {
         self.histogram.saturating_record(latency);
-        let (min, max) = self.ends.unwrap_or((latency, latency));
-        self.ends = Some((min.min(latency), max.max(latency)));
+        self.min = self.min.min(latency);
+        self.max = self.max.max(latency);
     }
 
     /// How many there are.
@@ -63,22 +65,26 @@ impl Latencies {
         self.histogram.len()
     }
 
+    fn ends(&self) -> Option<(Nanos, Nanos)> {
+        (self.count() > 0).then_some((self.min, self.max))
+    }
+
     /// The shortest.
     #[must_use]
     pub fn min(&self) -> Option<Nanos> {
-        self.ends.map(|(min, _)| min)
+        self.ends().map(|(min, _)| min)
     }
 
     /// The longest.
     #[must_use]
     pub fn max(&self) -> Option<Nanos> {
-        self.ends.map(|(_, max)| max)
+        self.ends().map(|(_, max)| max)
     }
 
     /// The mean, in nanoseconds.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        let (min, max) = self.ends?;
+        let (min, max) = self.ends()?;
         // One sample is shown as itself, not as the middle of its bucket.
         #[expect(clippy::cast_precision_loss, reason = "exact up to 104 days")]
         let (min, max) = (min as f64, max as f64);
@@ -101,7 +107,7 @@ impl Latencies {
             return Quantile::TooFew;
         }
         let rank = (all * u128::from(percentile)).div_ceil(u128::from(ALL));
-        match (self.ends, u64::try_from(rank)) {
+        match (self.ends(), u64::try_from(rank)) {
             (Some((min, max)), Ok(rank)) if rank <= count => {
                 Quantile::Is(self.at_rank(rank).clamp(min, max))
             }

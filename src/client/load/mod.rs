@@ -227,11 +227,6 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
         self.opened.unwrap_or_default()
     }
 
-    /// How long a reply may take.
-    pub fn timeout(&self) -> Duration {
-        self.plan.timeout
-    }
-
     /// A signal has asked to stop.
     pub fn is_stopped(&self) -> bool {
         self.stops > 0

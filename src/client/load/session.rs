@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::conn::Conn;
 use super::datagrams::DatagramConn;
+use super::latency::Quantile;
 use super::options::LoadOptions;
 use super::report::{Found, Report, quantile};
 use super::search::{Goal, RATE_MAX_PER_S, Search};
@@ -309,7 +310,6 @@ impl<C: Conn<Os>> Trials<'_, C> {
                 goal: self.goal,
                 is_kept,
                 stats: &measured.stats,
-                timeout: self.load.timeout(),
             };
             self.told.push(&step.to_string());
             self.told.flush();
@@ -363,7 +363,6 @@ struct Step<'a> {
     goal: Goal,
     is_kept: bool,
     stats: &'a Stats,
-    timeout: Duration,
 }
 
 impl fmt::Display for Step<'_> {
@@ -373,12 +372,15 @@ impl fmt::Display for Step<'_> {
             goal,
             is_kept,
             stats,
-            timeout,
         } = self;
         let latency = stats
             .latency
             .percentile(goal.hundredths(), stats.unanswered());
-        let latency = quantile(latency, *timeout);
+        // What a step has not sent by its end has not waited as long as for the timeout.
+        let latency = match latency {
+            Quantile::Unanswered => "unanswered".into(),
+            known => quantile(known, Duration::ZERO),
+        };
         let replies_per_s = stats.per_second(stats.came_in_window);
         let verdict = if *is_kept { "kept" } else { "missed" };
         writeln!(

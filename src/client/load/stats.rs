@@ -70,8 +70,8 @@ impl Ended {
 pub struct Stats {
     /// Whose requests are measured: those that were due from here, until there.
     window: (Nanos, Nanos),
-    /// When the window closed, which is earlier where a signal broke the run off.
-    closed_at: Option<Nanos>,
+    /// When the window closes: with `window`, or earlier where a signal breaks the run off.
+    closes_at: Nanos,
     /// There is a timetable, and so a difference between intended and sent.
     is_open_loop: bool,
     /// How it ended.
@@ -145,7 +145,7 @@ impl Stats {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             window: (Nanos::MAX, Nanos::MAX),
-            closed_at: None,
+            closes_at: Nanos::MAX,
             is_open_loop: false,
             ended: Ended::Complete,
             due: 0,
@@ -175,6 +175,7 @@ impl Stats {
     /// What is to be measured.
     pub fn open_window(&mut self, window: (Nanos, Nanos), is_open_loop: bool) {
         self.window = window;
+        self.closes_at = window.1;
         self.is_open_loop = is_open_loop;
     }
 
@@ -182,14 +183,14 @@ impl Stats {
     /// in it.
     pub fn close_window(&mut self, now: Nanos, due: Option<u64>) {
         let (begins, ends) = self.window();
-        self.closed_at = Some(ends.min(now.max(begins)));
+        self.closes_at = ends.min(now.max(begins));
         self.due = due.unwrap_or(self.requests).max(self.requests);
     }
 
     /// From when on, and until when it counts.
     #[must_use]
     pub fn window(&self) -> (Nanos, Nanos) {
-        (self.window.0, self.closed_at.unwrap_or(self.window.1))
+        (self.window.0, self.closes_at)
     }
 
     fn is_open_at(&self, time: Nanos) -> bool {

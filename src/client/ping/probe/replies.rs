@@ -78,7 +78,8 @@ impl<K: Kernel> Probe<K> {
         let Some(sent_at) = self.sent_at(seq, id) else {
             return;
         };
-        let outcome = match self.requests.answer(seq) {
+        let answered = self.requests.answer(seq);
+        let outcome = match answered.map(|(fate, _)| fate) {
             Some(Fate::Waiting) => Outcome::Reply,
             Some(Fate::GivenUp) => Outcome::Late,
             Some(Fate::Answered) | None => Outcome::Duplicate,

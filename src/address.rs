@@ -1,9 +1,10 @@
 //! Addresses as people write them: `HOST:PORT`, `:PORT`, `PORT`, `[v6]:PORT`,
-//! `[v6%interface]:PORT`.
+//! `[v6%interface]:PORT`, `unix:/path`.
 
 use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use nix::net::if_::if_nametoindex;
@@ -11,16 +12,72 @@ use nix::net::if_::if_nametoindex;
 /// The port that is meant where none is named.
 pub const DEFAULT_PORT: u16 = 8888;
 
+/// What an address of a Unix socket begins with.
+const UNIX: &str = "unix:";
+
+/// Where to listen, as people write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Over TCP and UDP.
+    Inet(HostPort),
+    /// At a path: a Unix socket for streams, and one for datagrams beside it.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Every address of this host, at a port.
+    #[must_use]
+    pub const fn any(port: u16) -> Self {
+        Self::Inet(HostPort::any(port))
+    }
+
+    /// Its host and port, if it has some.
+    #[must_use]
+    pub const fn inet(&self) -> Option<&HostPort> {
+        match self {
+            Self::Inet(host_port) => Some(host_port),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(host_port) => host_port.fmt(f),
+            Self::Unix(path) => write!(f, "{UNIX}{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix(UNIX) {
+            Some("") => Err(format!(
+                "the path is missing, as in {UNIX}/run/pingpong.sock"
+            )),
+            Some(path) if path.starts_with("//") => Err(format!(
+                "a path has no host: {UNIX}/{}",
+                path.trim_start_matches('/')
+            )),
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => text.parse().map(Self::Inet),
+        }
+    }
+}
+
 /// A host and a port, not resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct HostPort {
     /// A name or an IP address; `None` where only a port was given.
     pub host: Option<String>,
     /// 0 stands for one that the system chooses.
     pub port: u16,
 }
 
-impl Address {
+impl HostPort {
     /// Every address of this host, at a port.
     #[must_use]
     pub const fn any(port: u16) -> Self {
@@ -72,7 +129,7 @@ pub(crate) fn interface_is_missing(ip: Ipv6Addr) -> String {
     format!("a link-local address needs its interface, as in [{ip}%eth0]:{DEFAULT_PORT}")
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.host.as_deref().unwrap_or_default();
         let (open, close) = if host.contains(':') {
@@ -84,7 +141,7 @@ impl fmt::Display for Address {
     }
 }
 
-impl FromStr for Address {
+impl FromStr for HostPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -96,9 +153,6 @@ impl FromStr for Address {
         }
         if let Some((_, address)) = text.split_once("://") {
             return Err(format!("an address has no scheme: {address}"));
-        }
-        if text.starts_with("unix:") {
-            return Err("Unix sockets are not served by this version".into());
         }
         if let Some(rest) = text.strip_prefix('[') {
             let (host, port) = rest

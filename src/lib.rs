@@ -39,7 +39,7 @@ pub use inside::reactor::program::Program;
 pub use inside::server::{Exit, Server, Settings};
 pub use inside::start::Config;
 pub use inside::start_error::StartError;
-pub use inside::transport::Transport;
+pub use inside::transport::{Endpoint, Transport};
 
 #[cfg(any(feature = "load", feature = "ping"))]
 use inside::client;

@@ -2,15 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use log::{debug, warn};
-use mio::net::TcpListener;
 
-use crate::address::Address;
-use crate::reactor::batch_udp::BatchUdp;
+use crate::address::{Address, DEFAULT_PORT, HostPort};
 use crate::reactor::bind::{self, BindOptions};
 use crate::reactor::kernel::Datagrams;
+use crate::reactor::os::OsDatagrams;
+use crate::reactor::sockets::OsListener;
+use crate::reactor::unix;
 pub use crate::start_error::StartError;
+use crate::transport::Endpoint;
 
 /// How many ports are tried for port 0: the one that is free for TCP may be taken for UDP.
 const FREE_PORT_TRIES: usize = 16;
@@ -30,15 +33,35 @@ pub struct Listen {
     pub backlog: i32,
     /// The UDP sockets' receive buffer; `None` leaves it to the kernel.
     pub udp_buffer_bytes: Option<usize>,
+    /// The addresses need not be on an interface yet.
+    pub freebind: bool,
+    /// The permissions of Unix sockets, as in chmod(2).
+    pub unix_mode: u32,
+}
+
+impl Default for Listen {
+    /// What the command line has where nothing is given.
+    fn default() -> Self {
+        Self {
+            addresses: vec![Address::any(DEFAULT_PORT)],
+            tcp: true,
+            udp: true,
+            reuse_port: false,
+            backlog: 4096,
+            udp_buffer_bytes: None,
+            freebind: false,
+            unix_mode: 0o666,
+        }
+    }
 }
 
 /// The server's sockets, each with the address that it is bound to.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    /// For TCP.
-    pub listeners: Vec<(TcpListener, SocketAddr)>,
-    /// For UDP.
-    pub datagrams: Vec<(BatchUdp, SocketAddr)>,
+    /// For connections.
+    pub listeners: Vec<(OsListener, Endpoint)>,
+    /// For datagrams.
+    pub datagrams: Vec<(OsDatagrams, Endpoint)>,
 }
 
 impl Sockets {
@@ -53,16 +76,14 @@ impl Sockets {
 
     /// The address of a socket of either kind that has what `at` asks for.
     fn overlapping(&self, at: SocketAddr) -> Option<SocketAddr> {
-        let listeners = self.listeners.iter().map(|(_, at)| *at);
-        let mut all = listeners.chain(self.datagrams.iter().map(|(_, at)| *at));
-        all.find(|taken| overlap(*taken, at))
+        let taken = self.endpoints().filter_map(Endpoint::socket_addr);
+        taken.into_iter().find(|taken| overlap(*taken, at))
     }
 
-    /// Each socket as a URL.
-    pub fn urls(&self) -> impl Iterator<Item = String> {
-        let tcp = self.listeners.iter().map(|(_, at)| format!("tcp://{at}"));
-        let udp = self.datagrams.iter().map(|(_, at)| format!("udp://{at}"));
-        tcp.chain(udp)
+    /// Where each socket is.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        let listeners = self.listeners.iter().map(|(_, at)| at);
+        listeners.chain(self.datagrams.iter().map(|(_, at)| at))
     }
 }
 
@@ -78,22 +99,44 @@ struct NotOpened {
 /// # Errors
 /// A name that is not known, or an address that cannot be had.
 pub fn open(listen: &Listen) -> Result<Sockets, StartError> {
-    let mut served: Vec<(&Address, Sockets)> = Vec::new();
-    for address in &listen.addresses {
-        let opened = open_address(listen, address, &served)?;
-        served.push((address, opened));
-    }
+    let mut served: Vec<(&HostPort, Sockets)> = Vec::new();
     let mut sockets = Sockets::default();
+    for address in &listen.addresses {
+        match address {
+            Address::Inet(address) => {
+                let opened = open_address(listen, address, &served)?;
+                served.push((address, opened));
+            }
+            Address::Unix(path) => sockets.append(open_unix(listen, path)?),
+        }
+    }
     for (_, opened) in served {
         sockets.append(opened);
     }
     Ok(sockets)
 }
 
+/// The socket for streams is at the path itself, and that for datagrams beside it.
+fn open_unix(listen: &Listen, path: &Path) -> Result<Sockets, StartError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(unix::DATAGRAM_SUFFIX);
+    let beside = PathBuf::from(beside);
+    let mut sockets = Sockets::default();
+    let listener = unix::listener(path, listen.unix_mode, listen.backlog)
+        .map_err(|error| StartError::unix_not_opened(path, &error))?;
+    let at = Endpoint::Unix(path.to_owned());
+    sockets.listeners.push((listener, at));
+    let datagrams = unix::datagrams(&beside, listen.unix_mode)
+        .map_err(|error| StartError::unix_not_opened(&beside, &error))?;
+    let datagrams = OsDatagrams::Unix(Box::new(datagrams));
+    sockets.datagrams.push((datagrams, Endpoint::Unix(beside)));
+    Ok(sockets)
+}
+
 fn open_address(
     listen: &Listen,
-    address: &Address,
-    served: &[(&Address, Sockets)],
+    address: &HostPort,
+    served: &[(&HostPort, Sockets)],
 ) -> Result<Sockets, StartError> {
     let candidates =
         candidates(address).map_err(|error| StartError::no_such_host(address, &error))?;
@@ -114,8 +157,8 @@ fn open_address(
 /// Where an address is in use, it may be this very command line that uses it.
 fn explain(
     listen: &Listen,
-    address: &Address,
-    served: &[(&Address, Sockets)],
+    address: &HostPort,
+    served: &[(&HostPort, Sockets)],
     NotOpened { url, at, error }: &NotOpened,
 ) -> StartError {
     let taken = served.iter().find_map(|(other, sockets)| {
@@ -149,7 +192,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 
 /// The addresses to bind. Nothing but a port stands for the IPv6 wildcard, which takes IPv4 traffic
 /// too, or the IPv4 one where this host has no IPv6.
-fn candidates(address: &Address) -> io::Result<Vec<SocketAddr>> {
+fn candidates(address: &HostPort) -> io::Result<Vec<SocketAddr>> {
     match &address.host {
         Some(host) => address.resolve(host),
         None => Ok([
@@ -165,7 +208,7 @@ fn candidates(address: &Address) -> io::Result<Vec<SocketAddr>> {
 /// this host has not (::1 where IPv6 is off); one that works is enough.
 fn open_candidates(
     listen: &Listen,
-    address: &Address,
+    address: &HostPort,
     candidates: &[SocketAddr],
 ) -> Result<Sockets, NotOpened> {
     let mut sockets = Sockets::default();
@@ -221,10 +264,12 @@ fn open_both(listen: &Listen, mut at: SocketAddr) -> Result<(SocketAddr, Sockets
     let has_ipv4_of_its_own = listen
         .addresses
         .iter()
+        .filter_map(Address::inet)
         .any(|other| takes_ipv4_wildcard(other, at.port()));
     let options = BindOptions {
         dual_stack: !has_ipv4_of_its_own,
         reuse_port: listen.reuse_port,
+        freebind: listen.freebind,
         backlog: listen.backlog,
         receive_buffer_bytes: listen.udp_buffer_bytes,
     };
@@ -235,18 +280,20 @@ fn open_both(listen: &Listen, mut at: SocketAddr) -> Result<(SocketAddr, Sockets
     if listen.tcp {
         let listener = bind::tcp_listener(at, options).map_err(not_opened("tcp", at))?;
         at = listener.local_addr().map_err(not_opened("tcp", at))?;
-        sockets.listeners.push((listener, at));
+        sockets.listeners.push((listener, Endpoint::Tcp(at)));
     }
     if listen.udp {
         let datagrams = bind::datagrams(at, options).map_err(not_opened("udp", at))?;
         at = datagrams.local_addr().map_err(not_opened("udp", at))?;
-        sockets.datagrams.push((datagrams, at));
+        sockets
+            .datagrams
+            .push((OsDatagrams::Udp(datagrams), Endpoint::Udp(at)));
     }
     Ok((at, sockets))
 }
 
 /// `--listen 0.0.0.0:PORT` beside `--listen [::]:PORT` has the IPv4 traffic for itself.
-fn takes_ipv4_wildcard(address: &Address, port: u16) -> bool {
+fn takes_ipv4_wildcard(address: &HostPort, port: u16) -> bool {
     address.port == port
         && address
             .host

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use crate::address::{Address, DEFAULT_PORT};
 use crate::limits;
 use crate::listen::{self, Listen, Sockets};
 use crate::protocol::stream::Rules;
@@ -41,14 +40,7 @@ impl Default for Config {
     fn default() -> Self {
         let settings = Settings::default();
         Self {
-            listen: Listen {
-                addresses: vec![Address::any(DEFAULT_PORT)],
-                tcp: true,
-                udp: true,
-                reuse_port: false,
-                backlog: 4096,
-                udp_buffer_bytes: None,
-            },
+            listen: Listen::default(),
             max_connections: None,
             rules: settings.rules,
             idle_timeout: settings.idle_timeout,
@@ -92,8 +84,8 @@ impl Server {
         };
         let server = Self::new(kernel, settings, sockets.listeners, sockets.datagrams)
             .map_err(|error| StartError::new("cannot watch the sockets", &error))?;
-        for (transport, at) in server.addresses() {
-            info!("listening on {transport}://{at}");
+        for at in server.addresses() {
+            info!("listening on {at}");
         }
         Ok(server)
     }

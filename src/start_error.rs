@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::address::Address;
+use crate::address::HostPort;
 
 /// The first port that everybody may have, where `net.ipv4.ip_unprivileged_port_start` cannot be
 /// read: ip(7).
@@ -43,7 +44,7 @@ impl StartError {
     }
 
     /// An address whose host could not be understood or looked up.
-    pub(crate) fn no_such_host(address: &Address, error: &io::Error) -> Self {
+    pub(crate) fn no_such_host(address: &HostPort, error: &io::Error) -> Self {
         Self(match error.kind() {
             // It was no name, so there was nothing to look up.
             io::ErrorKind::InvalidInput => format!("cannot listen on {address}: {error}"),
@@ -52,6 +53,29 @@ impl StartError {
                  check the name, or give an IP address with --listen"
             ),
         })
+    }
+
+    /// A Unix socket that could not be opened at its path.
+    pub(crate) fn unix_not_opened(path: &Path, error: &io::Error) -> Self {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; somebody listens there: stop that program, or choose another path"
+            }
+            io::ErrorKind::AlreadyExists => {
+                "; it is no socket, so it stays: choose another path, or remove it yourself"
+            }
+            io::ErrorKind::NotFound => "; the folder has to be there before",
+            io::ErrorKind::InvalidInput => "; a socket's path has 107 bytes at most, unix(7)",
+            io::ErrorKind::PermissionDenied => {
+                "; this user may not make or replace that file: change the folder's permissions, \
+                 or choose another path"
+            }
+            _ => about_descriptors(error),
+        };
+        Self(format!(
+            "cannot listen on unix:{}: {error}{advice}",
+            path.display()
+        ))
     }
 
     /// A socket that could not be opened at its address.

@@ -14,6 +14,7 @@ use gungraun::{Callgrind, EventKind};
 use pingpong::inside::protocol::stream::{Batch, Rules};
 use pingpong::inside::reactor::program::Program;
 use pingpong::inside::server::{Server, Settings};
+use pingpong::inside::transport::Endpoint;
 use pingpong_instructions::{Stub, Wire};
 
 /// Above what was recorded, in a hundred: what another minor version of the compiler may cost.
@@ -87,8 +88,10 @@ fn serving(stream_input: Vec<u8>, datagrams: Vec<Vec<u8>>) -> Serving {
     };
     let (stub, listener, datagrams) = Stub::new(stream_input, datagrams);
     let wire = stub.wire();
-    let mut server =
-        Server::new(stub, config, vec![(listener, datagrams.1)], vec![datagrams]).unwrap();
+    let (socket, at) = datagrams;
+    let listeners = vec![(listener, Endpoint::Tcp(at))];
+    let datagrams = vec![(socket, Endpoint::Udp(at))];
+    let mut server = Server::new(stub, config, listeners, datagrams).unwrap();
     // The connection is accepted, and what is made once is made.
     for _ in 0..3 {
         server.turn().unwrap();

@@ -130,10 +130,10 @@ impl Kernel for Stub {
 impl Listener for End {
     type Stream = Self;
 
-    fn accept(&mut self) -> io::Result<(Self, SocketAddr)> {
+    fn accept(&mut self) -> io::Result<(Self, Option<SocketAddr>)> {
         if self.0.has_connection.take() {
             let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000));
-            Ok((Self(self.0.clone()), peer))
+            Ok((Self(self.0.clone()), Some(peer)))
         } else {
             would_block()
         }
@@ -187,10 +187,11 @@ impl Datagrams for End {
         for (((datagram, slot), info), port) in datagrams.iter().zip(room).zip(info).zip(ports) {
             slot[..datagram.len()].copy_from_slice(datagram);
             *info = RecvMeta {
-                source: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                source: SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into(),
                 dst_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
                 len_bytes: datagram.len(),
                 segment_bytes: datagram.len(),
+                is_cut: false,
             };
         }
         Ok(datagrams.len())

@@ -284,7 +284,7 @@ _pingpong() {
             return 0
             ;;
         pingpong__subcmd__serve)
-            opts="-v -q -h -V --listen --no-tcp --no-udp --backlog --udp-buffer --reuse-port --max-connections --max-message --idle-timeout --other-rate --drain-timeout --strict --busy-poll --verbose --quiet --help --version"
+            opts="-v -q -h -V --listen --no-tcp --no-udp --backlog --udp-buffer --reuse-port --freebind --unix-mode --max-connections --max-message --idle-timeout --other-rate --drain-timeout --strict --busy-poll --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -302,6 +302,13 @@ _pingpong() {
                     return 0
                     ;;
                 --udp-buffer)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --unix-mode)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -31,9 +31,10 @@ complete -c pingpong -n "__fish_pingpong_needs_command" -f -a "ping" -d 'send pi
 complete -c pingpong -n "__fish_pingpong_needs_command" -f -a "load" -d 'load a server, check every reply, measure latency'
 complete -c pingpong -n "__fish_pingpong_needs_command" -f -a "help" -d 'the options of a command'
 complete -c pingpong -n "__fish_pingpong_needs_command" -f -a "version" -d 'the version'
-complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l listen -d 'HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT; repeatable; :PORT is every address, port 0 is a free one [:8888]' -r -f -a "(__fish_print_hostnames)"
+complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l listen -d 'HOST:PORT, :PORT, PORT, [v6]:PORT, [v6%interface]:PORT or unix:/path; repeatable; :PORT is every address, port 0 is a free one [:8888]' -r -f -a "(__fish_print_hostnames)"
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l backlog -d 'connections that wait to be accepted [4096]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l udp-buffer -d 'the UDP sockets\' receive buffer; what was got, if less, is logged [the kernel\'s]' -r -f
+complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l unix-mode -d 'permissions of Unix sockets, octal [0666]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l max-connections -d 'further ones wait in the backlog; the log tells [as many as RLIMIT_NOFILE leaves]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l max-message -d 'longest line over TCP, its ending included [65536]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l idle-timeout -d 'close after this long without a whole message and without a reply byte taken; 0 is never, but for peers that have vanished (TCP keepalive) [5m]' -r -f
@@ -43,6 +44,7 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l busy-poll -d
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l no-tcp -d 'serve UDP only'
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l no-udp -d 'serve TCP only'
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l reuse-port -d 'let several processes share the port'
+complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l freebind -d 'listen also on addresses that are on no interface yet'
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l strict -d 'answer pings only'
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -s v -l verbose -d 'log each connection; given twice, each message too'
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -s q -l quiet -d 'log errors only'

@@ -6,14 +6,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use pingpong::{Config, Exit, Server};
+use pingpong::{Config, Endpoint, Exit, Server};
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
     config.listen.addresses = vec!["127.0.0.1:0".parse()?];
     let mut server = Server::bind(&config)?;
     let stopper = server.stopper()?;
-    let (_, address) = server.addresses().next().ok_or("no address")?;
+    let address = server.addresses().find_map(Endpoint::socket_addr);
+    let address = address.ok_or("no address")?;
     let serving = thread::spawn(move || server.serve());
 
     let mut client = BufReader::new(TcpStream::connect(address)?);

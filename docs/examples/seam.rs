@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use pingpong::kernel::{
     Datagrams, Kernel, Listener, Readiness, RecvSlots, Signal, Stream, Token, Transmit,
 };
-use pingpong::{Exit, Program, Server, Settings};
+use pingpong::{Endpoint, Exit, Program, Server, Settings};
 
 /// What the client sends, and what it gets.
 #[derive(Debug, Default)]
@@ -90,13 +90,13 @@ impl Kernel for Memory {
 impl Listener for Memory {
     type Stream = Self;
 
-    fn accept(&mut self) -> io::Result<(Self, SocketAddr)> {
+    fn accept(&mut self) -> io::Result<(Self, Option<SocketAddr>)> {
         if std::mem::replace(&mut self.0.borrow_mut().is_connected, true) {
             return would_block();
         }
         Ok((
             self.clone(),
-            SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+            Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000))),
         ))
     }
 }
@@ -162,7 +162,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let mut server = Server::new(
         kernel,
         Settings::default(),
-        vec![(listener, SERVER)],
+        vec![(listener, Endpoint::Tcp(SERVER))],
         vec![],
     )?;
     let exit = server.run()?;

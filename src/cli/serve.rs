@@ -64,8 +64,8 @@ Exit status:
 #[rustfmt::skip]
 const WHERE: &[Opt<ServeOptions>] = &[
     opt("--listen ADDR", ":8888",
-        "HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT; repeatable; :PORT is every \
-         address, port 0 is a free one",
+        "HOST:PORT, :PORT, PORT, [v6]:PORT, [v6%interface]:PORT or unix:/path; repeatable; :PORT \
+         is every address, port 0 is a free one",
         Each(|it, value| value.parsed(ADDRESS).map(|address| it.config.listen.addresses.push(address)))),
     opt("--no-tcp", "", "serve UDP only", Switch(|it| it.config.listen.tcp = false)),
     opt("--no-udp", "", "serve TCP only", Switch(|it| it.config.listen.udp = false)),
@@ -78,6 +78,10 @@ const WHERE: &[Opt<ServeOptions>] = &[
         })),
     opt("--reuse-port", "", "let several processes share the port",
         Switch(|it| it.config.listen.reuse_port = true)),
+    opt("--freebind", "", "listen also on addresses that are on no interface yet",
+        Switch(|it| it.config.listen.freebind = true)),
+    opt("--unix-mode MODE", "0666", "permissions of Unix sockets, octal",
+        Value(|it, value| set(&mut it.config.listen.unix_mode, value.mode()))),
 ];
 
 #[rustfmt::skip]
@@ -110,7 +114,7 @@ const RUNNING: &[Opt<ServeOptions>] = &[
 ];
 
 /// What `--listen` takes.
-const ADDRESS: &str = "HOST:PORT, :PORT, PORT or [v6]:PORT";
+const ADDRESS: &str = "HOST:PORT, :PORT, PORT, [v6]:PORT or unix:/path";
 
 /// Other servers' names for it.
 const OTHER_WORDS_FOR_LISTEN: &str = "-p -l -b --port --bind --host --addr --address --ip";
@@ -128,7 +132,9 @@ pub fn parse(parser: lexopt::Parser, environment: &Environment) -> Result<Comman
     if options.config.listen.addresses.is_empty() {
         options.config.listen.addresses = defaults;
     }
-    if !options.config.listen.tcp && !options.config.listen.udp {
+    let listen = &options.config.listen;
+    let has_unix = listen.addresses.iter().any(|it| it.inet().is_none());
+    if !listen.tcp && !listen.udp && !has_unix {
         return Err(UsageError::new(
             "--no-tcp and --no-udp together leave nothing to serve",
         ));

@@ -56,6 +56,16 @@ impl Value {
         })
     }
 
+    /// Permissions, in octal.
+    pub(super) fn mode(&self) -> Result<u32, UsageError> {
+        let takes = "permissions as chmod(1) has them, in octal from 0 to 0777";
+        self.understood(takes, |text| {
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_plain);
+            mode.filter(|mode| *mode <= 0o777)
+        })
+    }
+
     /// A duration.
     pub(super) fn duration(&self) -> Result<Duration, UsageError> {
         let takes =

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use crate::address::{Address, DEFAULT_PORT};
+use crate::address::{DEFAULT_PORT, HostPort};
 
 /// How many addresses of one name are tried, at most.
 pub const ADDRESSES_MAX: usize = 8;
@@ -59,7 +59,7 @@ impl Target {
     /// # Errors
     /// The name is not known, or has no address of this family.
     pub fn resolve(&self, family: Family) -> io::Result<Vec<SocketAddr>> {
-        let mut addresses = Address::any(self.port).resolve(&self.host)?;
+        let mut addresses = HostPort::any(self.port).resolve(&self.host)?;
         addresses.retain(|address| family.takes(address));
         addresses.truncate(ADDRESSES_MAX);
         if addresses.is_empty() {
@@ -75,7 +75,7 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = Some(self.host.clone());
-        Address {
+        HostPort {
             host,
             port: self.port,
         }
@@ -87,8 +87,8 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Address { host, port } = match bare_host(text) {
-            Some(host) => Address {
+        let HostPort { host, port } = match bare_host(text) {
+            Some(host) => HostPort {
                 host: Some(host.to_owned()),
                 port: DEFAULT_PORT,
             },

@@ -34,6 +34,10 @@ reasons! {
         OwnAddress = "own_address",
         /// Not a ping, and the second's replies to such have all been sent (`--other-rate`).
         RateLimit = "rate_limit",
+        /// From a Unix socket without a name, which no reply can reach.
+        Unnamed = "unnamed",
+        /// Longer than 65,536 bytes, as only a Unix socket's can be.
+        TooLong = "too_long",
         /// The kernel had no room to send the reply.
         SendBufferFull = "send_buffer_full",
         /// The kernel refused to send the reply.

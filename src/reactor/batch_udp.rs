@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use mio::net::UdpSocket;
 use nix::cmsg_space;
@@ -17,7 +17,9 @@ use socket2::Socket;
 
 use super::attempt::is_would_block;
 use super::drop_count::DropCount;
-use super::kernel::{Datagrams, DstIp, RecvMeta, RecvSlots, SLOTS_PER_CALL, Transmit};
+use super::kernel::{
+    Correspondent, Datagrams, DstIp, RecvMeta, RecvSlots, SLOTS_PER_CALL, Transmit,
+};
 
 /// The most segments that every kernel with GSO takes at once: `UDP_MAX_SEGMENTS` before Linux 6.9.
 const SEGMENTS_MAX: usize = 64;
@@ -55,8 +57,8 @@ impl BatchUdp {
     }
 
     /// What the poll watches.
-    pub(super) fn source(&mut self) -> &mut UdpSocket {
-        &mut self.socket
+    pub(super) fn raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 
     fn receive_datagrams(&self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
@@ -115,17 +117,18 @@ impl BatchUdp {
     }
 
     fn send_once(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let Correspondent::Inet(destination) = transmit.destination else {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
         let is_single = transmit.bytes.len() <= transmit.segment_bytes;
         if !is_single || transmit.source.is_some() {
-            return self.send_message(transmit);
+            return self.send_message(transmit, destination);
         }
-        self.socket
-            .send_to(transmit.bytes, transmit.destination)
-            .map(drop)
+        self.socket.send_to(transmit.bytes, destination).map(drop)
     }
 
     /// A message with what neither send(2) nor sendto(2) can say.
-    fn send_message(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+    fn send_message(&self, transmit: &Transmit<'_>, destination: SocketAddr) -> io::Result<()> {
         let segment_bytes =
             u16::try_from(transmit.segment_bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
         let is_single = transmit.bytes.len() <= transmit.segment_bytes;
@@ -165,7 +168,7 @@ impl BatchUdp {
             }
             (None, None) => &[],
         };
-        let destination = SockaddrStorage::from(transmit.destination);
+        let destination = SockaddrStorage::from(destination);
         sendmsg(
             self.socket.as_raw_fd(),
             &[IoSlice::new(transmit.bytes)],
@@ -174,6 +177,12 @@ impl BatchUdp {
             Some(&destination),
         )?;
         Ok(())
+    }
+}
+
+impl AsFd for BatchUdp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -225,7 +234,7 @@ fn meta(message: &RecvMsg<'_, '_, SockaddrStorage>) -> RecvMeta {
         ..RecvMeta::default()
     };
     if let Some(source) = message.address.as_ref().and_then(socket_addr) {
-        meta.source = source;
+        meta.source = source.into();
     }
     let mut is_shared = false;
     // They are cut off only where there is too little room for them.

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
 use log::{debug, warn};
-use mio::net::TcpListener;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, set_ip_mtu_discover, set_socket_recv_buffer_size,
@@ -15,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch_udp::{BatchUdp, Nature};
 use super::drop_count::DropCount;
+use super::sockets::OsListener;
 
 /// Keepalive, tcp(7): how long a connection is silent until the kernel asks whether the peer is
 /// still there, how long it waits for an answer, and how often it asks. A dead peer is found after
@@ -34,6 +34,8 @@ pub struct BindOptions {
     pub dual_stack: bool,
     /// Several processes share the port: `SO_REUSEPORT`, socket(7).
     pub reuse_port: bool,
+    /// The address need not be on an interface yet: `IP_FREEBIND`, ip(7).
+    pub freebind: bool,
     /// How many connections wait for accept, at most; the kernel cuts it to `net.core.somaxconn`.
     pub backlog: i32,
     /// The datagram sockets' receive buffer; `None` leaves it to the kernel.
@@ -47,33 +49,43 @@ const PROBE_PORT: u16 = 9;
 /// for.
 ///
 /// # Errors
-/// As socket(2), bind(2) and listen(2); `SO_REUSEPORT` was asked for and is not to be had.
-pub fn tcp_listener(address: SocketAddr, options: BindOptions) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
+/// As socket(2), bind(2) and listen(2); an option that was asked for is not to be had.
+pub fn tcp_listener(address: SocketAddr, options: BindOptions) -> io::Result<OsListener> {
+    let socket = tcp_socket(address)?;
     // A restart must not wait for the last run's connections to leave TIME_WAIT. On UDP the same
     // option would let another process take the port over, so there it stays off.
     do_without("SO_REUSEADDR", socket.set_reuse_address(true));
-    // Connections inherit all that follow. Replies are written in one piece, so Nagle has nothing
-    // to gather.
+    // Connections inherit all of these.
+    set_stream_options(&socket);
+    bind(&socket, address, options)?;
+    socket.listen(options.backlog)?;
+    Ok(OsListener::new(socket))
+}
+
+/// A TCP socket that does not block.
+pub(super) fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {
+    Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )
+}
+
+/// What every connection over TCP has where the kernel lets it.
+pub(super) fn set_stream_options(socket: &Socket) {
+    // Replies are written in one piece, so Nagle has nothing to gather.
     do_without("TCP_NODELAY", socket.set_tcp_nodelay(true));
     // A byte sent as urgent stays in its place in the stream, as a message's byte that it is.
     do_without("SO_OOBINLINE", socket.set_out_of_band_inline(true));
     // A peer that has vanished is found also where no idle timeout asks for it. TCP_USER_TIMEOUT
     // stays off: it would end a peer that lives and does not read.
     do_without("SO_KEEPALIVE", socket.set_keepalive(true));
-    let probes = set_tcp_keepcnt(&socket, KEEPALIVE_PROBES);
+    let probes = set_tcp_keepcnt(socket, KEEPALIVE_PROBES);
     do_without("TCP_KEEPCNT", probes.map_err(Into::into));
-    let idle = set_tcp_keepidle(&socket, KEEPALIVE_IDLE);
+    let idle = set_tcp_keepidle(socket, KEEPALIVE_IDLE);
     do_without("TCP_KEEPIDLE", idle.map_err(Into::into));
-    let interval = set_tcp_keepintvl(&socket, KEEPALIVE_INTERVAL);
+    let interval = set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL);
     do_without("TCP_KEEPINTVL", interval.map_err(Into::into));
-    bind(&socket, address, options)?;
-    socket.listen(options.backlog)?;
-    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// Opens a UDP socket for a server, with GRO and GSO where the kernel has them.
@@ -85,17 +97,28 @@ pub fn tcp_listener(address: SocketAddr, options: BindOptions) -> io::Result<Tcp
 /// As socket(2), bind(2) and setsockopt(2).
 pub fn datagrams(address: SocketAddr, options: BindOptions) -> io::Result<BatchUdp> {
     let socket = open_udp(address)?;
+    prepare_udp(&socket, address, options)?;
+    bind(&socket, address, options)?;
+    Ok(batch_udp(socket, address))
+}
+
+/// What a server's UDP socket has.
+fn prepare_udp(socket: &Socket, address: SocketAddr, options: BindOptions) -> io::Result<()> {
     let is_wildcard = address.ip().to_canonical().is_unspecified();
     let takes_v4 = address.ip().to_canonical().is_ipv4() || (is_wildcard && options.dual_stack);
     if is_wildcard {
-        ask_for_hits(&socket, address, takes_v4)?;
+        ask_for_hits(socket, address, takes_v4)?;
     }
-    set_options(&socket, takes_v4);
+    set_options(socket, takes_v4);
     if let Some(bytes) = options.receive_buffer_bytes {
-        set_receive_buffer(&socket, address, bytes);
+        set_receive_buffer(socket, address, bytes);
     }
-    bind(&socket, address, options)?;
-    if address.is_ipv6() && is_wildcard {
+    Ok(())
+}
+
+/// A socket that is bound.
+fn batch_udp(socket: Socket, address: SocketAddr) -> BatchUdp {
+    if address.is_ipv6() && address.ip().to_canonical().is_unspecified() {
         // Replies leave from an address that is routed to this host and on none of its interfaces
         // (AnyIP). Not before bind(2), which would then take any address.
         do_without("IPV6_FREEBIND", socket.set_freebind_v6(true));
@@ -109,7 +132,7 @@ pub fn datagrams(address: SocketAddr, options: BindOptions) -> io::Result<BatchU
         hears_errors: false,
         shared: Some(address.ip()).filter(|ip| is_shared(*ip)),
     };
-    Ok(BatchUdp::new(socket, nature, drop_count.ok()))
+    BatchUdp::new(socket, nature, drop_count.ok())
 }
 
 /// Opens a UDP socket for a client, which knows whom it asks from where.
@@ -269,6 +292,13 @@ fn bind(socket: &Socket, address: SocketAddr, options: BindOptions) -> io::Resul
         socket
             .set_reuse_port(true)
             .map_err(|error| io::Error::other(format!("{error}; leave --reuse-port out")))?;
+    }
+    if options.freebind {
+        let outcome = match address {
+            SocketAddr::V4(_) => socket.set_freebind_v4(true),
+            SocketAddr::V6(_) => socket.set_freebind_v6(true),
+        };
+        outcome.map_err(|error| io::Error::other(format!("{error}; leave --freebind out")))?;
     }
     socket.bind(&address.into())
 }

@@ -9,6 +9,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::transport::Transport;
+
 /// Names a source of events; it comes back with each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(pub usize);
@@ -148,6 +150,13 @@ pub trait Kernel {
     /// The next signal that has come and was not told yet.
     fn next_signal(&mut self) -> Option<Signal>;
 
+    /// A listener is no longer this program's: it asks for no more events, before it is closed. With
+    /// closing alone they would go on where another process has the socket too, epoll(7).
+    fn forget_listener(&mut self, _listener: &mut Self::Listener) {}
+
+    /// The same of a datagram socket.
+    fn forget_datagrams(&mut self, _datagrams: &mut Self::Datagrams) {}
+
     /// Whether an address belongs to this host; true where that cannot be found out.
     fn is_local(&self, address: SocketAddr) -> bool;
 }
@@ -158,12 +167,12 @@ pub trait Listener: Debug {
     type Stream: Stream;
 
     /// Takes one connection from the backlog, with the peer's address as accept(2) gave it: a
-    /// connection that is already reset has no other.
+    /// connection that is already reset has no other, and who comes over a Unix socket has none.
     ///
     /// # Errors
     /// As accept(2): most are about the one connection, some about resources, none is a reason to
     /// stop.
-    fn accept(&mut self) -> io::Result<(Self::Stream, SocketAddr)>;
+    fn accept(&mut self) -> io::Result<(Self::Stream, Option<SocketAddr>)>;
 }
 
 /// A connection. Dropping it closes it.
@@ -189,7 +198,7 @@ pub trait Stream: Debug {
     /// The address at this end.
     ///
     /// # Errors
-    /// As getsockname(2).
+    /// As getsockname(2); a Unix socket has no IP address.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
     /// shutdown(2) for writing: sends FIN after all that was written.
@@ -260,11 +269,49 @@ impl From<IpAddr> for DstIp {
     }
 }
 
+/// Who sent a datagram, and who gets one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correspondent {
+    /// A UDP socket. A link-local address has its scope.
+    Inet(SocketAddr),
+    /// The Unix socket whose datagram was received to the slot of this index. The name, which is
+    /// long, stays with the socket that received it, until it receives again.
+    Slot(u8),
+    /// A Unix socket without a name: no reply can reach it, unix(7).
+    Unnamed,
+}
+
+impl Correspondent {
+    /// What carries its datagrams.
+    #[must_use]
+    pub const fn transport(self) -> Transport {
+        match self {
+            Self::Inet(_) => Transport::Udp,
+            Self::Slot(_) | Self::Unnamed => Transport::Unix,
+        }
+    }
+
+    /// Its IP address and port, if it has one.
+    #[must_use]
+    pub const fn socket_addr(self) -> Option<SocketAddr> {
+        match self {
+            Self::Inet(address) => Some(address),
+            Self::Slot(_) | Self::Unnamed => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Correspondent {
+    fn from(address: SocketAddr) -> Self {
+        Self::Inet(address)
+    }
+}
+
 /// A datagram, or several of one length from one peer, received as a super-packet (GRO).
 #[derive(Clone, Copy, Debug)]
 pub struct RecvMeta {
-    /// Who sent it, as far as can be known. A link-local one has its scope.
-    pub source: SocketAddr,
+    /// Who sent it, as far as can be known.
+    pub source: Correspondent,
     /// The local address that it was sent to, where that is not the one that the socket is bound
     /// to.
     pub dst_ip: Option<DstIp>,
@@ -273,15 +320,18 @@ pub struct RecvMeta {
     /// The length of each datagram in it; the last may be shorter. As long as all of it if there is
     /// one.
     pub segment_bytes: usize,
+    /// There was more of it than a slot holds. UDP's never is longer.
+    pub is_cut: bool,
 }
 
 impl Default for RecvMeta {
     fn default() -> Self {
         Self {
-            source: SocketAddr::from(([0, 0, 0, 0], 0)),
+            source: Correspondent::Unnamed,
             dst_ip: None,
             len_bytes: 0,
             segment_bytes: 0,
+            is_cut: false,
         }
     }
 }
@@ -290,7 +340,7 @@ impl Default for RecvMeta {
 #[derive(Clone, Copy, Debug)]
 pub struct Transmit<'a> {
     /// Who gets it.
-    pub destination: SocketAddr,
+    pub destination: Correspondent,
     /// The local address that it leaves from; `None` lets the kernel choose.
     pub source: Option<DstIp>,
     /// All of its bytes.

@@ -19,6 +19,8 @@ pub mod os;
 pub mod outage;
 pub mod program;
 pub mod run_queue;
+pub mod sockets;
+pub mod unix;
 
 /// The most keys that the tables of the reactor can tell apart.
 pub const KEYS_MAX: usize = u32::MAX as usize - 1;

@@ -1,16 +1,15 @@
 //! The real kernel: mio's poll and its sockets, signal-hook's signals.
 
 use std::ffi::c_int;
-use std::io::{self, IsTerminal, Read, Write};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use mio::event::{Event, Source};
-use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 use rustix::time::{
@@ -20,10 +19,12 @@ use rustix::time::{
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
-use super::attempt::{is_interrupted, still_connecting};
+use super::attempt::is_interrupted;
 use super::batch_udp::BatchUdp;
 use super::bind;
-use super::kernel::{Flags, Kernel, Listener, Readiness, Signal, Stream, Token};
+use super::kernel::{Datagrams, Flags, Kernel, Readiness, RecvSlots, Signal, Token, Transmit};
+use super::sockets::{OsListener, OsStream};
+use super::unix::UnixDatagrams;
 use crate::signals::is_hang_up_ignored;
 
 /// How many events one wait fetches at most; the rest come with the next.
@@ -179,6 +180,11 @@ impl Os {
             .registry()
             .register(source, mio::Token(token.0), interest)
     }
+
+    /// What fails here is not registered.
+    fn deregister(&self, fd: RawFd) {
+        let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+    }
 }
 
 #[derive(Debug)]
@@ -224,9 +230,9 @@ fn flags(event: &Event) -> Flags {
 }
 
 impl Kernel for Os {
-    type Listener = TcpListener;
-    type Stream = TcpStream;
-    type Datagrams = BatchUdp;
+    type Listener = OsListener;
+    type Stream = OsStream;
+    type Datagrams = OsDatagrams;
 
     fn now(&self) -> Instant {
         Instant::now()
@@ -255,27 +261,35 @@ impl Kernel for Os {
         Ok(())
     }
 
-    fn register_listener(&mut self, listener: &mut TcpListener, token: Token) -> io::Result<()> {
-        self.register(listener, token, Interest::READABLE)
+    fn register_listener(&mut self, listener: &mut OsListener, token: Token) -> io::Result<()> {
+        let mut source = SourceFd(&listener.raw_fd());
+        self.register(&mut source, token, Interest::READABLE)
     }
 
-    fn register_stream(&mut self, stream: &mut TcpStream, token: Token) -> io::Result<()> {
+    fn register_stream(&mut self, stream: &mut OsStream, token: Token) -> io::Result<()> {
         let every_direction = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        self.register(stream, token, every_direction)
+        self.register(&mut SourceFd(&stream.raw_fd()), token, every_direction)
     }
 
-    fn register_datagrams(&mut self, datagrams: &mut BatchUdp, token: Token) -> io::Result<()> {
-        self.register(datagrams.source(), token, self.datagram_interest)
+    fn register_datagrams(&mut self, datagrams: &mut OsDatagrams, token: Token) -> io::Result<()> {
+        let mut source = SourceFd(&datagrams.raw_fd());
+        self.register(&mut source, token, self.datagram_interest)
     }
 
-    fn connect(&mut self, peer: SocketAddr) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(peer)?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+    fn forget_listener(&mut self, listener: &mut OsListener) {
+        self.deregister(listener.raw_fd());
     }
 
-    fn open_datagrams(&mut self, local: SocketAddr) -> io::Result<BatchUdp> {
-        bind::client_datagrams(local)
+    fn forget_datagrams(&mut self, datagrams: &mut OsDatagrams) {
+        self.deregister(datagrams.raw_fd());
+    }
+
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<OsStream> {
+        OsStream::connect(peer)
+    }
+
+    fn open_datagrams(&mut self, local: SocketAddr) -> io::Result<OsDatagrams> {
+        bind::client_datagrams(local).map(OsDatagrams::Udp)
     }
 
     fn next_signal(&mut self) -> Option<Signal> {
@@ -301,35 +315,57 @@ impl Kernel for Os {
     }
 }
 
-impl Listener for TcpListener {
-    type Stream = TcpStream;
+/// A datagram socket.
+#[derive(Debug)]
+pub enum OsDatagrams {
+    /// UDP.
+    Udp(BatchUdp),
+    /// A Unix socket.
+    Unix(Box<UnixDatagrams>),
+}
 
-    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        Self::accept(self)
+impl OsDatagrams {
+    fn raw_fd(&self) -> RawFd {
+        match self {
+            Self::Udp(udp) => udp.raw_fd(),
+            Self::Unix(unix) => unix.raw_fd(),
+        }
     }
 }
 
-impl Stream for TcpStream {
-    fn connected(&mut self) -> io::Result<()> {
-        if let Some(error) = self.take_error()? {
-            return Err(error);
-        }
-        self.peer_addr().map(drop).map_err(still_connecting)
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Read::read(self, buffer)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(self, bytes)
-    }
-
+impl Datagrams for OsDatagrams {
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        Self::local_addr(self)
+        match self {
+            Self::Udp(udp) => udp.local_addr(),
+            Self::Unix(unix) => unix.local_addr(),
+        }
     }
 
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+    fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
+        match self {
+            Self::Udp(udp) => udp.receive(slots, most),
+            Self::Unix(unix) => unix.receive(slots, most),
+        }
+    }
+
+    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
+        match self {
+            Self::Udp(udp) => udp.send(transmit),
+            Self::Unix(unix) => unix.send(transmit),
+        }
+    }
+
+    fn max_segments(&self) -> usize {
+        match self {
+            Self::Udp(udp) => udp.max_segments(),
+            Self::Unix(unix) => unix.max_segments(),
+        }
+    }
+
+    fn kernel_drops(&mut self) -> Option<u32> {
+        match self {
+            Self::Udp(udp) => udp.kernel_drops(),
+            Self::Unix(unix) => unix.kernel_drops(),
+        }
     }
 }

@@ -8,12 +8,14 @@ use log::{debug, info, warn};
 
 use super::connection::Connection;
 use super::counters::{AcceptError, Counters};
+use super::peer::Peer;
 use super::source::Source;
 use super::{IDLE, Server};
 use crate::reactor::attempt::{Attempt, is_about_one_connection, is_exhaustion};
 use crate::reactor::kernel::{Kernel, Listener, Readiness};
 use crate::reactor::latch::Latched;
 use crate::reactor::outage::Retry;
+use crate::transport::Endpoint;
 
 /// How many accepts may fail in a row, each because of the one connection that it was to take, until
 /// accepting pauses. Which connection an error is about is a guess by its number: EPERM of a
@@ -30,14 +32,14 @@ pub const FAILURES_MAX: u32 = 16;
 #[derive(Debug)]
 pub struct Acceptor<L> {
     listener: Latched<L>,
-    local: SocketAddr,
+    local: Endpoint,
     retry: Retry,
     failures_in_row: u32,
 }
 
 impl<L: Listener> Acceptor<L> {
     /// An acceptor on a listening socket, and the address that this is bound to.
-    pub fn new(listener: L, local: SocketAddr) -> Self {
+    pub fn new(listener: L, local: Endpoint) -> Self {
         Self {
             listener: Latched::new(listener),
             local,
@@ -47,8 +49,8 @@ impl<L: Listener> Acceptor<L> {
     }
 
     /// The address that it is bound to.
-    pub fn local(&self) -> SocketAddr {
-        self.local
+    pub fn local(&self) -> &Endpoint {
+        &self.local
     }
 
     /// Takes note of an event.
@@ -88,7 +90,7 @@ impl<L: Listener> Acceptor<L> {
         &mut self,
         counters: &mut Counters,
         now: Instant,
-    ) -> Option<(L::Stream, SocketAddr)> {
+    ) -> Option<(L::Stream, Option<SocketAddr>)> {
         while self.is_ready() {
             match self.listener.try_read(Listener::accept) {
                 Attempt::Done(accepted) => {
@@ -147,7 +149,8 @@ impl<K: Kernel> Server<K> {
     }
 
     /// Takes a connection in and serves it at once: its first message is often there already.
-    fn admit(&mut self, mut stream: K::Stream, peer: SocketAddr) {
+    fn admit(&mut self, mut stream: K::Stream, peer: Option<SocketAddr>) {
+        let peer = Peer::from(peer);
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         if let Err(error) = self
@@ -162,7 +165,7 @@ impl<K: Kernel> Server<K> {
             return counters.count_accept_error(AcceptError::Register);
         }
         self.counters.accepted += 1;
-        entry.insert(Connection::new(stream, peer.into()));
+        entry.insert(Connection::new(stream, peer));
         self.now = self.kernel.now();
         self.deadlines.restart(IDLE, key, self.now);
         self.serve_connection(key, self.sizes.fresh_read_bytes);

@@ -13,6 +13,7 @@ use crate::reactor::attempt::{Attempt, is_reset};
 use crate::reactor::kernel::{Readiness, Stream};
 use crate::reactor::latch::Latched;
 use crate::state::{Event, State};
+use crate::transport::Transport;
 
 /// How much one read fetches, and one visit of a connection reads. Its replies can be five times as
 /// long and have to be kept where the client does not take them: 160 KiB of replies and a partial
@@ -64,7 +65,7 @@ pub struct Connection<S> {
 
 /// 15,000 idle connections have to fit into next to no memory; a debug build of mio keeps more.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 40);
+const _: () = assert!(size_of::<Option<Connection<crate::reactor::sockets::OsStream>>>() <= 40);
 
 /// What a visit's work came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,6 +94,14 @@ impl<S: Stream> Connection<S> {
     /// Where it stands.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// What carries its messages.
+    pub fn transport(&self) -> Transport {
+        match self.peer.ip() {
+            Some(_) => Transport::Tcp,
+            None => Transport::Unix,
+        }
     }
 
     /// Takes note of an event.

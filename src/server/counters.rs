@@ -81,6 +81,8 @@ pub struct Counters {
     pub tcp: Traffic,
     /// UDP's traffic.
     pub udp: Traffic,
+    /// Unix sockets' traffic, of streams and datagrams.
+    pub unix: Traffic,
     /// Times that receiving datagrams failed.
     pub receive_errors: u64,
     /// Turns of the loop.
@@ -154,6 +156,16 @@ impl Counters {
         match transport {
             Transport::Tcp => &self.tcp,
             Transport::Udp => &self.udp,
+            Transport::Unix => &self.unix,
+        }
+    }
+
+    /// A transport's traffic, to count in.
+    pub fn traffic_mut(&mut self, transport: Transport) -> &mut Traffic {
+        match transport {
+            Transport::Tcp => &mut self.tcp,
+            Transport::Udp => &mut self.udp,
+            Transport::Unix => &mut self.unix,
         }
     }
 }

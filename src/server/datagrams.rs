@@ -15,10 +15,11 @@ use crate::protocol::datagram::{DropReason, Reply, answer, check_source};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::bucket::Bucket;
 use crate::reactor::kernel::{
-    Datagrams, DstIp, Readiness, RecvMeta, RecvSlots, SLOTS_PER_CALL, Transmit,
+    Correspondent, Datagrams, DstIp, Readiness, RecvMeta, RecvSlots, SLOTS_PER_CALL, Transmit,
 };
 use crate::reactor::latch::Latched;
 use crate::reactor::outage::Retry;
+use crate::transport::Endpoint;
 
 /// How many times one socket is received from in one turn of the loop: a flood costs each turn, and
 /// so everybody else, a bounded time.
@@ -63,7 +64,7 @@ impl DatagramWorkbench {
 #[derive(Debug)]
 pub struct DatagramSocket<D> {
     socket: Latched<D>,
-    local: SocketAddr,
+    local: Endpoint,
     /// Where receiving failed, the latch stays set, but the next try waits.
     retry: Retry,
     /// How many datagrams to ask for.
@@ -74,7 +75,7 @@ pub struct DatagramSocket<D> {
 
 impl<D: Datagrams> DatagramSocket<D> {
     /// A socket that is bound to `local`.
-    pub fn new(socket: D, local: SocketAddr) -> Self {
+    pub fn new(socket: D, local: Endpoint) -> Self {
         Self {
             socket: Latched::new(socket),
             local,
@@ -85,8 +86,8 @@ impl<D: Datagrams> DatagramSocket<D> {
     }
 
     /// The address that it is bound to.
-    pub fn local(&self) -> SocketAddr {
-        self.local
+    pub fn local(&self) -> &Endpoint {
+        &self.local
     }
 
     /// Takes note of an event.
@@ -107,7 +108,7 @@ impl<D: Datagrams> DatagramSocket<D> {
     /// Does what it is time for.
     pub fn keep_deadlines(&mut self, now: Instant) {
         if self.retry.keep_deadlines(now) {
-            warn!("receiving on udp://{} works again", self.local);
+            warn!("receiving on {} works again", self.local);
         }
     }
 
@@ -142,7 +143,7 @@ impl<D: Datagrams> DatagramSocket<D> {
             Attempt::Failed(error) => {
                 counters.receive_errors += 1;
                 if self.retry.pauses(now) {
-                    warn!("cannot receive on udp://{}: {error}", self.local);
+                    warn!("cannot receive on {}: {error}", self.local);
                 }
             }
         }
@@ -176,11 +177,12 @@ impl<D: Datagrams> DatagramSocket<D> {
             let Some(bytes) = slot.get_mut(..meta.len_bytes) else {
                 continue;
             };
-            counters.udp.received_bytes += bytes.len() as u64;
+            let transport = meta.source.transport();
+            counters.traffic_mut(transport).received_bytes += bytes.len() as u64;
             let forbidden = self.check(meta, is_local).err();
             let route = self.route_back(meta);
             for datagram in segments(bytes, meta.segment_bytes) {
-                counters.udp.messages += 1;
+                counters.traffic_mut(transport).messages += 1;
                 log_message(meta.source, datagram);
                 let reply_len = match answer(datagram, *strict) {
                     Err(reason) => Err(reason),
@@ -204,7 +206,8 @@ impl<D: Datagrams> DatagramSocket<D> {
     }
 
     fn is_wildcard(&self) -> bool {
-        self.local.ip().to_canonical().is_unspecified()
+        let local = self.local.socket_addr();
+        local.is_some_and(|at| at.ip().to_canonical().is_unspecified())
     }
 
     fn check(
@@ -212,11 +215,19 @@ impl<D: Datagrams> DatagramSocket<D> {
         meta: &RecvMeta,
         is_local: impl Fn(SocketAddr) -> bool,
     ) -> Result<(), DropReason> {
-        let bound = (!self.is_wildcard()).then(|| DstIp::from(self.local.ip()));
+        if meta.is_cut {
+            return Err(DropReason::TooLong);
+        }
+        let (source, local) = match (meta.source, self.local.socket_addr()) {
+            (Correspondent::Unnamed, _) => return Err(DropReason::Unnamed),
+            (Correspondent::Inet(source), Some(local)) => (source, local),
+            _ => return Ok(()),
+        };
+        let bound = (!self.is_wildcard()).then(|| DstIp::from(local.ip()));
         let dst_ip = meta.dst_ip.or(bound);
         let is_shared = dst_ip.is_some_and(|it| it.is_shared);
         let dst_ip = dst_ip.map(|it| it.ip);
-        check_source(meta.source, dst_ip, is_shared, self.local.port(), is_local)
+        check_source(source, dst_ip, is_shared, local.port(), is_local)
     }
 
     fn route_back(&self, meta: &RecvMeta) -> Route {
@@ -240,7 +251,7 @@ fn segments(bytes: &mut [u8], segment_bytes: usize) -> impl Iterator<Item = &mut
 /// How a reply gets back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Route {
-    destination: SocketAddr,
+    destination: Correspondent,
     source: Option<DstIp>,
     /// The path has already carried a super-packet of this segment's length.
     is_super: bool,
@@ -327,8 +338,9 @@ fn depart<D: Datagrams>(
 ) -> bool {
     match socket.try_write(|socket| socket.send(transmit)) {
         Attempt::Done(()) => {
-            counters.udp.replies += segments as u64;
-            counters.udp.sent_bytes += transmit.bytes.len() as u64;
+            let traffic = counters.traffic_mut(transmit.destination.transport());
+            traffic.replies += segments as u64;
+            traffic.sent_bytes += transmit.bytes.len() as u64;
         }
         Attempt::Blocked => counters.count_dropped(DropReason::SendBufferFull, segments as u64),
         Attempt::Failed(_) if segments > 1 => return false,
@@ -343,7 +355,7 @@ fn depart<D: Datagrams>(
     true
 }
 
-fn log_message(source: SocketAddr, datagram: &[u8]) {
+fn log_message(source: Correspondent, datagram: &[u8]) {
     if log_enabled!(Level::Trace) {
         let shown = datagram
             .get(..LOGGED_BYTES)

@@ -17,7 +17,6 @@ mod source;
 mod turn;
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use log::info;
@@ -30,7 +29,7 @@ use crate::reactor::os::Os;
 use crate::reactor::outage::Outage;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
-use crate::transport::Transport;
+use crate::transport::Endpoint;
 use accept::{Acceptor, Fullness};
 use connection::{Connection, Workbench};
 use counters::Counters;
@@ -91,8 +90,8 @@ impl<K: Kernel> Server<K> {
     pub fn new(
         kernel: K,
         settings: Settings,
-        listeners: Vec<(K::Listener, SocketAddr)>,
-        datagrams: Vec<(K::Datagrams, SocketAddr)>,
+        listeners: Vec<(K::Listener, Endpoint)>,
+        datagrams: Vec<(K::Datagrams, Endpoint)>,
     ) -> io::Result<Self> {
         Self::with_sizes(kernel, settings, Sizes::default(), listeners, datagrams)
     }
@@ -105,8 +104,8 @@ impl<K: Kernel> Server<K> {
         mut kernel: K,
         settings: Settings,
         sizes: Sizes,
-        listeners: Vec<(K::Listener, SocketAddr)>,
-        datagrams: Vec<(K::Datagrams, SocketAddr)>,
+        listeners: Vec<(K::Listener, Endpoint)>,
+        datagrams: Vec<(K::Datagrams, Endpoint)>,
     ) -> io::Result<Self> {
         let now = kernel.now();
         let mut acceptors: Vec<_> = listeners
@@ -162,11 +161,9 @@ impl<K: Kernel> Server<K> {
     }
 
     /// Where it listens: the true ports, also where 0 was asked for.
-    pub fn addresses(&self) -> impl Iterator<Item = (Transport, SocketAddr)> {
+    pub fn addresses(&self) -> impl Iterator<Item = &Endpoint> {
         let listeners = self.acceptors.iter().map(Acceptor::local);
-        let tcp = listeners.map(|at| (Transport::Tcp, at));
-        let sockets = self.sockets.iter().map(DatagramSocket::local);
-        tcp.chain(sockets.map(|at| (Transport::Udp, at)))
+        listeners.chain(self.sockets.iter().map(DatagramSocket::local))
     }
 
     /// What has happened so far.
@@ -223,9 +220,9 @@ impl<K: Kernel> Server<K> {
         };
         let before = connection.state();
         let work = connection.work(&mut self.bench, read_max_bytes);
-        let after = connection.state();
+        let (after, transport) = (connection.state(), connection.transport());
         self.now = self.kernel.now();
-        self.counters.tcp.add(&work.traffic);
+        self.counters.traffic_mut(transport).add(&work.traffic);
         self.run_queue.charge(key, work.traffic.moved_bytes());
         if after == State::Closed {
             self.close(key);

@@ -11,6 +11,7 @@ use pingpong::inside::reactor::kernel::{Listener, Readiness, Stream};
 use pingpong::inside::reactor::outage::OVER_AFTER;
 use pingpong::inside::server::accept::{Acceptor, FAILURES_MAX};
 use pingpong::inside::server::counters::Counters;
+use pingpong::inside::transport::Endpoint;
 use rustix::io::Errno;
 
 /// A connection that nobody uses.
@@ -46,9 +47,9 @@ struct Told(VecDeque<Option<Errno>>);
 impl Listener for Told {
     type Stream = Unused;
 
-    fn accept(&mut self) -> io::Result<(Unused, SocketAddr)> {
+    fn accept(&mut self) -> io::Result<(Unused, Option<SocketAddr>)> {
         match self.0.pop_front() {
-            Some(None) => Ok((Unused, SocketAddr::from(([127, 0, 0, 1], 1)))),
+            Some(None) => Ok((Unused, None)),
             Some(Some(errno)) => Err(errno.into()),
             None => Err(Errno::AGAIN.into()),
         }
@@ -66,7 +67,7 @@ impl Tried {
         Self {
             acceptor: Acceptor::new(
                 Told(outcomes.into_iter().collect()),
-                SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 8888)),
+                Endpoint::Tcp(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 8888))),
             ),
             counters: Counters::default(),
             start: Instant::now(),

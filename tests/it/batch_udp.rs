@@ -16,7 +16,7 @@ fn a_refused_address_does_not_end_batches() {
     let max_segments = socket.max_segments();
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let transmit = Transmit {
-        destination: nobody,
+        destination: nobody.into(),
         source: None,
         bytes: b"pong",
         segment_bytes: 4,
@@ -41,8 +41,8 @@ fn refusals_are_told_one_by_one(any_port: SocketAddr) {
     let mut client = client_datagrams(any_port).unwrap();
     let server = UdpSocket::bind(any_port).unwrap();
     let closed = UdpSocket::bind(any_port).unwrap().local_addr().unwrap();
-    let to = |destination| Transmit {
-        destination,
+    let to = |destination: SocketAddr| Transmit {
+        destination: destination.into(),
         source: None,
         bytes: b"ping",
         segment_bytes: 4,
@@ -66,7 +66,7 @@ fn refusals_are_told_one_by_one(any_port: SocketAddr) {
         }
     }
     assert_eq!((refusals, datagrams), (3, 1));
-    assert_eq!(slots.info[0].source, server.local_addr().unwrap());
+    assert_eq!(slots.info[0].source, server.local_addr().unwrap().into());
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn no_more_are_received_than_were_asked_for() {
         assert_eq!(socket.receive(&mut slots, 2).unwrap(), expected);
         for (info, slot) in slots.info.iter().zip(slots.bytes.chunks(64)).take(expected) {
             assert_eq!((info.len_bytes, info.segment_bytes), (7, 7));
-            assert_eq!(info.source, peer.local_addr().unwrap());
+            assert_eq!(info.source, peer.local_addr().unwrap().into());
             assert_eq!(info.dst_ip, None, "it is bound to the one address");
             seen.push(slot[0]);
         }
@@ -106,7 +106,7 @@ fn a_departure_is_cut_into_its_segments() {
                 [(4, &[4, 4, 2][..]), (9, &[9, 1]), (10, &[10]), (99, &[10])]
             {
                 let transmit = Transmit {
-                    destination: peer.local_addr().unwrap(),
+                    destination: peer.local_addr().unwrap().into(),
                     source,
                     bytes: b"0123456789",
                     segment_bytes,
@@ -120,7 +120,7 @@ fn a_departure_is_cut_into_its_segments() {
             }
         }
         let too_long = Transmit {
-            destination: peer.local_addr().unwrap(),
+            destination: peer.local_addr().unwrap().into(),
             source: None,
             bytes: &vec![0; 65_537],
             segment_bytes: 65_536,
@@ -136,7 +136,7 @@ fn a_clients_socket_sends_to_everybody_and_does_not_ask_what_the_kernel_dropped(
     let (one, other) = (plain(Ipv4Addr::LOCALHOST), plain(Ipv4Addr::LOCALHOST));
     for (peer, bytes) in [(&one, &b"one"[..]), (&other, b"another"), (&one, b"again")] {
         let transmit = Transmit {
-            destination: peer.local_addr().unwrap(),
+            destination: peer.local_addr().unwrap().into(),
             source: None,
             bytes,
             segment_bytes: bytes.len(),

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 
-use pingpong::{Config, Exit, Server};
+use pingpong::{Config, Endpoint, Exit, Server};
 
 #[path = "../../docs/examples/embed.rs"]
 mod example;
@@ -30,9 +30,10 @@ fn it_tells_where_it_listens() {
     let server = bound();
     let urls: Vec<_> = server
         .addresses()
-        .map(|(transport, at)| {
+        .map(|endpoint| {
+            let at = endpoint.socket_addr().unwrap();
             assert!(at.ip() == Ipv4Addr::LOCALHOST && at.port() != 0, "{at}");
-            transport.name()
+            endpoint.transport().name()
         })
         .collect();
     assert_eq!(urls, ["tcp", "udp"]);
@@ -44,7 +45,7 @@ fn it_tells_where_it_listens() {
 fn a_second_stop_ends_it_at_once() {
     let mut server = bound();
     let stopper = server.stopper().unwrap();
-    let (_, at) = server.addresses().next().unwrap();
+    let at = server.addresses().find_map(Endpoint::socket_addr).unwrap();
     let mut client = TcpStream::connect(at).unwrap();
     client.write_all(b"ping\n").unwrap();
     let serving = thread::spawn(move || server.serve().unwrap());
@@ -60,7 +61,7 @@ fn a_second_stop_ends_it_at_once() {
 #[test]
 fn who_cannot_bind_says_why() {
     let server = bound();
-    let (_, at) = server.addresses().next().unwrap();
+    let at = server.addresses().find_map(Endpoint::socket_addr).unwrap();
     let mut config = Config::default();
     config.listen.addresses = vec![at.to_string().parse().unwrap()];
     let error: Box<dyn std::error::Error> = Server::bind(&config).err().unwrap().into();

@@ -3,17 +3,15 @@
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use pingpong::inside::listen::{Listen, Sockets, open};
+use pingpong::inside::transport::Endpoint;
 
 use crate::support::has_ipv6;
 
 fn listen(addresses: &[String]) -> Listen {
     Listen {
         addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
-        tcp: true,
-        udp: true,
-        reuse_port: false,
         backlog: 10,
-        udp_buffer_bytes: None,
+        ..Listen::default()
     }
 }
 
@@ -76,11 +74,12 @@ fn every_socket_has_its_url() {
         listeners,
         datagrams,
     } = &sockets;
-    let at: Vec<_> = listeners.iter().map(|(_, at)| at.to_string()).collect();
-    let udp_at: Vec<_> = datagrams.iter().map(|(_, at)| at.to_string()).collect();
+    let plain = |at: &Endpoint| at.socket_addr().unwrap().to_string();
+    let at: Vec<_> = listeners.iter().map(|(_, at)| plain(at)).collect();
+    let udp_at: Vec<_> = datagrams.iter().map(|(_, at)| plain(at)).collect();
     assert_eq!(at, udp_at, "one port for both");
     assert!(at[0].starts_with(&format!("{OURS}:")) && at[1].starts_with(&format!("{OTHERS}:")));
-    let urls: Vec<_> = sockets.urls().collect();
+    let urls: Vec<_> = sockets.endpoints().map(ToString::to_string).collect();
     let tcp = at.iter().map(|at| format!("tcp://{at}"));
     let udp = at.iter().map(|at| format!("udp://{at}"));
     assert_eq!(urls, tcp.chain(udp).collect::<Vec<_>>());
@@ -89,5 +88,5 @@ fn every_socket_has_its_url() {
         udp: false,
         ..listen(&[format!("{OURS}:0")])
     };
-    assert_eq!(open(&one).unwrap().urls().count(), 1);
+    assert_eq!(open(&one).unwrap().endpoints().count(), 1);
 }

@@ -1,6 +1,7 @@
 //! The real kernel as a client uses it: connections that come about or do not, room to send, and
 //! sleeps that end on time.
 
+use rustix::net::sockopt::tcp_nodelay;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
@@ -38,7 +39,10 @@ fn a_connection_comes_about() {
     kernel.register_stream(&mut stream, TOKEN).unwrap();
     wait_until(&mut kernel, |ready| ready.writable);
     stream.connected().unwrap();
-    assert!(stream.nodelay().unwrap(), "what is written leaves at once");
+    assert!(
+        tcp_nodelay(&stream).unwrap(),
+        "what is written leaves at once"
+    );
     let (_accepted, peer) = listener.accept().unwrap();
     assert_eq!(Stream::local_addr(&stream).unwrap(), peer);
     assert_eq!(

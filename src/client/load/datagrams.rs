@@ -189,7 +189,8 @@ impl<D: Datagrams> DatagramConn<D> {
     }
 
     fn is_from_peer(&self, meta: &RecvMeta) -> bool {
-        meta.source.ip() == self.peer.ip() && meta.source.port() == self.peer.port()
+        let source = meta.source.socket_addr();
+        source.is_some_and(|it| it.ip() == self.peer.ip() && it.port() == self.peer.port())
     }
 
     fn check(
@@ -305,7 +306,7 @@ impl<D: Datagrams> DatagramConn<D> {
     /// Sends what the bench holds. Says whether that is done with: sent, or refused for good.
     fn depart(&mut self, shared: &mut Shared) -> bool {
         let transmit = Transmit {
-            destination: self.peer,
+            destination: self.peer.into(),
             source: None,
             bytes: &shared.outgoing,
             segment_bytes: shared.script.request_bytes(),

@@ -149,7 +149,7 @@ fn measure(options: &LoadOptions) -> Result<Report, String> {
     }
     let report = match options.transport() {
         Transport::Tcp => measure_over::<StreamConn<<Os as Kernel>::Stream>>(options, addresses),
-        Transport::Udp => {
+        Transport::Udp | Transport::Unix => {
             measure_over::<DatagramConn<<Os as Kernel>::Datagrams>>(options, addresses)
         }
     };

@@ -68,7 +68,7 @@ impl<K: Kernel> PingConn<K> {
                 let local = stream.local_addr()?;
                 (Wire::Stream(Latched::new(stream)), State::Connecting, local)
             }
-            Transport::Udp => {
+            Transport::Udp | Transport::Unix => {
                 let mut socket = kernel.open_datagrams(any_port_like(peer))?;
                 kernel.register_datagrams(&mut socket, token)?;
                 let local = socket.local_addr()?;
@@ -180,7 +180,7 @@ impl<K: Kernel> PingConn<K> {
             },
             Wire::Datagrams(socket) => {
                 let transmit = Transmit {
-                    destination: self.peer,
+                    destination: self.peer.into(),
                     source: None,
                     bytes: ping,
                     segment_bytes: ping.len(),

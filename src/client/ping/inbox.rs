@@ -125,7 +125,7 @@ impl Inbox {
                 self.bytes.extend_from_slice(datagram);
                 self.replies.push(Arrived {
                     place: start..self.bytes.len(),
-                    source: Some(meta.source),
+                    source: meta.source.socket_addr(),
                 });
             }
         }

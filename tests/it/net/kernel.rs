@@ -146,10 +146,10 @@ impl Kernel for NetKernel {
 impl Listener for NetListener {
     type Stream = NetStream;
 
-    fn accept(&mut self) -> io::Result<(NetStream, SocketAddr)> {
+    fn accept(&mut self) -> io::Result<(NetStream, Option<SocketAddr>)> {
         let (id, address) = self.0.net.borrow_mut().accept(self.1)?;
         let (net, socket) = (self.0.net.clone(), Id::Stream(id));
-        Ok((NetStream(Handle { net, id: socket }, id), address))
+        Ok((NetStream(Handle { net, id: socket }, id), Some(address)))
     }
 }
 

@@ -17,6 +17,7 @@ use pingpong::inside::client::script::{NUMBER_DIGITS, Script};
 use pingpong::inside::reactor::kernel::{Kernel, Signal};
 use pingpong::inside::reactor::program::Program;
 use pingpong::inside::server::{Server, Sizes};
+use pingpong::inside::transport::Endpoint;
 
 use super::draw::place;
 use super::driver::{Driven, Driver, Serving};
@@ -160,8 +161,8 @@ impl World {
 
     fn serve(&self, kernel: &NetKernel, driver: &mut Driver) {
         let local: SocketAddr = SERVED.parse().unwrap();
-        let listeners = vec![(kernel.listen(local, 16), local)];
-        let datagrams = vec![(kernel.bind(local), local)];
+        let listeners = vec![(kernel.listen(local, 16), Endpoint::Tcp(local))];
+        let datagrams = vec![(kernel.bind(local), Endpoint::Udp(local))];
         let settings = calm_config();
         let server = Server::with_sizes(kernel.clone(), settings, self.sizes, listeners, datagrams);
         let serving = Serving {

@@ -81,7 +81,7 @@ impl Net {
         let host = self.ports[id].host;
         let began_ns = self.hosts[host].clock_ns;
         let fault = self.enter(host, Call::Send);
-        let to = transmit.destination;
+        let to = transmit.destination.socket_addr().unwrap();
         if self.host_of(to.ip()).is_none() || !self.has_route {
             return Err(io::ErrorKind::NetworkUnreachable.into());
         }
@@ -240,10 +240,11 @@ impl Net {
             let len_bytes = packet.bytes.len().min(place.len());
             place[..len_bytes].copy_from_slice(&packet.bytes[..len_bytes]);
             *info = RecvMeta {
-                source: packet.source,
+                source: packet.source.into(),
                 dst_ip: is_wild.then(|| DstIp::from(packet.to.ip())),
                 len_bytes,
                 segment_bytes: packet.segment_bytes,
+                is_cut: false,
             };
             let datagrams = packet.bytes.chunks(packet.segment_bytes.max(1));
             for datagram in datagrams.filter(|_| is_client) {

@@ -8,6 +8,7 @@ use pingpong::inside::client::ping::{Manner, PingPlan, Pinger, Style};
 use pingpong::inside::protocol::stream::Rules;
 use pingpong::inside::reactor::kernel::Signal;
 use pingpong::inside::server::{Exit, Server, Settings, Sizes};
+use pingpong::inside::transport::Endpoint;
 
 use serde_json::Value;
 
@@ -127,8 +128,8 @@ impl Plan {
         } else {
             served
         };
-        let listeners = vec![(kernel.listen(local, self.backlog_max), local)];
-        let ports = vec![(kernel.bind(local), local)];
+        let listeners = vec![(kernel.listen(local, self.backlog_max), Endpoint::Tcp(local))];
+        let ports = vec![(kernel.bind(local), Endpoint::Udp(local))];
         let config = self.config.clone();
         let server = Server::with_sizes(kernel.clone(), config, self.sizes, listeners, ports);
         let ended = Ended::default();

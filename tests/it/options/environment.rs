@@ -39,6 +39,8 @@ fn variables_are_called_after_their_options() {
         "PINGPONG_BACKLOG",
         "PINGPONG_UDP_BUFFER",
         "PINGPONG_REUSE_PORT",
+        "PINGPONG_FREEBIND",
+        "PINGPONG_UNIX_MODE",
         "PINGPONG_MAX_CONNECTIONS",
         "PINGPONG_MAX_MESSAGE",
         "PINGPONG_IDLE_TIMEOUT",

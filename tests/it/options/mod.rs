@@ -101,6 +101,7 @@ fn sample(value_name: &str) -> &'static str {
         "DUR" => "7s",
         "FILE" => "file.hgrm",
         "GOAL" => "p99=7ms",
+        "MODE" => "0640",
         "N" => "7",
         "TEXT" => "text",
         other => panic!("no sample of {other}"),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use pingpong::inside::address::Address;
+use pingpong::inside::address::{Address, HostPort};
 use pingpong::inside::cli::serve::ServeOptions;
 use pingpong::inside::cli::{Command, parse};
 use pingpong::inside::listen::Listen;
@@ -164,7 +164,11 @@ fn wrong_addresses() {
             "--no-udp",
             "the address is missing, such as :8888 or 127.0.0.1:8888",
         ),
-        ("unix:/x", "Unix sockets are not served by this version"),
+        (
+            "unix:",
+            "the path is missing, as in unix:/run/pingpong.sock",
+        ),
+        ("unix://x", "a path has no host: unix:/x"),
     ] {
         let what = format!("--listen {address}: {what}");
         assert_wrong(&["serve", "--listen", address], "serve ", &what);
@@ -172,7 +176,8 @@ fn wrong_addresses() {
     let missing = "--listen: the address is missing, such as :8888 or 127.0.0.1:8888";
     assert_wrong(&["serve", "--listen="], "serve ", missing);
     assert_wrong(&["serve", "--listen", ""], "serve ", missing);
-    let missing = "--listen: its value is missing; it takes HOST:PORT, :PORT, PORT or [v6]:PORT";
+    let missing =
+        "--listen: its value is missing; it takes HOST:PORT, :PORT, PORT, [v6]:PORT or unix:/path";
     assert_wrong(&["serve", "--listen"], "serve ", missing);
 }
 
@@ -193,9 +198,9 @@ fn other_words_lead_to_listen() {
         (&["--host", "h"], "option --host", "h:8888"),
         (&["--addr"], "option --addr", ":8888"),
         (
-            &["--address", "unix:/x"],
+            &["--address", "udp://x"],
             "option --address",
-            "HOST:PORT, :PORT, PORT or [v6]:PORT",
+            "HOST:PORT, :PORT, PORT, [v6]:PORT or unix:/path",
         ),
     ] {
         let what = format!("there is no {what}; did you mean --listen {meant}?");
@@ -357,10 +362,10 @@ fn every_option_arrives() {
         "--busy-poll=50us",
         "-vv",
     ]);
-    let interface = Address {
+    let interface = Address::Inet(HostPort {
         host: Some("fe80::1%eth0".into()),
         port: 2,
-    };
+    });
     assert_eq!(
         options.config.listen.addresses,
         [Address::any(1), interface]

@@ -25,4 +25,5 @@ mod udp;
 mod udp_kernel;
 mod udp_network;
 mod udp_options;
+mod unix;
 mod why_not;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use pingpong::inside::reactor::kernel::Signal;
 use pingpong::inside::reactor::program::Program;
 use pingpong::inside::server::{Exit, Server};
+use pingpong::inside::transport::Endpoint;
 
 use super::kernel::SimKernel;
 use super::plan::{MS, Plan};
@@ -32,9 +33,11 @@ impl ByHand {
         world.signals_to_come = signals.map(|(ms, it)| (ms * MS, *it)).collect();
         let world = Rc::new(RefCell::new(world));
         let kernel = SimKernel(Rc::clone(&world));
-        let listeners = (0..plan.listeners).map(|id| (kernel.listener(id), World::bound(id)));
+        let listeners =
+            (0..plan.listeners).map(|id| (kernel.listener(id), Endpoint::Tcp(World::bound(id))));
         let listeners = listeners.collect();
-        let ports = (0..plan.ports).map(|id| (kernel.datagrams(id), World::bound(id)));
+        let ports =
+            (0..plan.ports).map(|id| (kernel.datagrams(id), Endpoint::Udp(World::bound(id))));
         let ports = ports.collect();
         let server = Server::with_sizes(kernel, plan.config, plan.sizes, listeners, ports);
         Self {

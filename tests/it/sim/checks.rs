@@ -102,7 +102,10 @@ impl World {
             let owed = owed.find(|(owed, is_used)| !**is_used && owed.is_paid_by(transmit, bytes));
             owed.map(|(_, is_used)| *is_used = true).is_some()
         });
-        let (most, destination) = (socket.gso_segments.max(1), transmit.destination);
+        let (most, destination) = (
+            socket.gso_segments.max(1),
+            transmit.destination.socket_addr().unwrap(),
+        );
         if !is_owed || count == 0 {
             let bytes = transmit.bytes.escape_ascii().to_string();
             self.violated(format_args!(

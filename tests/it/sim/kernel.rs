@@ -110,9 +110,9 @@ impl Kernel for SimKernel {
 impl Listener for SimListener {
     type Stream = SimStream;
 
-    fn accept(&mut self) -> io::Result<(SimStream, SocketAddr)> {
+    fn accept(&mut self) -> io::Result<(SimStream, Option<SocketAddr>)> {
         let (conn, address) = self.0.kernel.0.borrow_mut().accept(self.0.id)?;
-        Ok((SimStream(self.0.kernel.handle(conn)), address))
+        Ok((SimStream(self.0.kernel.handle(conn)), Some(address)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pingpong::inside::reactor::kernel::{RecvMeta, RecvSlots, Transmit};
+use pingpong::inside::reactor::kernel::{Correspondent, RecvMeta, RecvSlots, Transmit};
 use rustix::io::Errno;
 
 use super::faults::{Call, Fault};
@@ -63,10 +63,11 @@ impl World {
             let len = packet.bytes.len();
             slot[..len].copy_from_slice(&packet.bytes);
             slots.info[place] = RecvMeta {
-                source: packet.source,
+                source: packet.source.into(),
                 dst_ip: packet.dst_ip,
                 len_bytes: len,
                 segment_bytes: if is_super { packet.segment_bytes } else { len },
+                is_cut: false,
             };
             count += 1;
             self.ports[port].received_packets += 1;
@@ -144,7 +145,7 @@ impl World {
             self,
             "send Port({port}): \"{shown}\" in segments of {} to {}",
             transmit.segment_bytes,
-            transmit.destination
+            transmit.destination.socket_addr().unwrap()
         );
         let count = self.check_departure(port, transmit);
         match fault {
@@ -194,7 +195,7 @@ enum Payment {
 
 impl OwedReply {
     pub fn is_paid_by(&self, transmit: &Transmit<'_>, bytes: &[u8]) -> bool {
-        self.destination == transmit.destination
+        Correspondent::from(self.destination) == transmit.destination
             && self.source == transmit.source
             && self.bytes == bytes
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use pingpong::inside::reactor::program::Program;
 use pingpong::inside::server::{Exit, Server};
+use pingpong::inside::transport::Endpoint;
 
 use super::faults::Call;
 use super::kernel::SimKernel;
@@ -69,9 +70,10 @@ pub fn run_world(plan: Plan, is_traced: bool) -> World {
 fn serve(world: &Rc<RefCell<World>>) {
     let kernel = SimKernel(Rc::clone(world));
     let plan = world.borrow().plan.clone();
-    let listeners = (0..plan.listeners).map(|id| (kernel.listener(id), World::bound(id)));
+    let listeners =
+        (0..plan.listeners).map(|id| (kernel.listener(id), Endpoint::Tcp(World::bound(id))));
     let listeners = listeners.collect();
-    let ports = (0..plan.ports).map(|id| (kernel.datagrams(id), World::bound(id)));
+    let ports = (0..plan.ports).map(|id| (kernel.datagrams(id), Endpoint::Udp(World::bound(id))));
     let ports = ports.collect();
     let server = Server::with_sizes(kernel, plan.config.clone(), plan.sizes, listeners, ports);
     let Ok(mut server) = server else {

@@ -9,7 +9,7 @@ use pingpong::inside::reactor::bind::{self, BindOptions};
 use pingpong::inside::reactor::kernel::{
     Datagrams, Kernel, Readiness, RecvSlots, SLOTS_PER_CALL, Token,
 };
-use pingpong::inside::reactor::os::Os;
+use pingpong::inside::reactor::os::{Os, OsDatagrams};
 
 use super::kernel::SimKernel;
 use super::peer::{DatagramPeer, Peer, Role};
@@ -78,7 +78,7 @@ fn events(kernel: &mut impl Kernel) -> String {
 fn on_the_real_kernel() -> Vec<String> {
     let mut kernel = Os::new().unwrap();
     let address = "0.0.0.0:0".parse().unwrap();
-    let mut socket = bind::datagrams(address, BindOptions::default()).unwrap();
+    let mut socket = OsDatagrams::Udp(bind::datagrams(address, BindOptions::default()).unwrap());
     let port = socket.local_addr().unwrap().port();
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     let send = |datagram: &[u8]| {

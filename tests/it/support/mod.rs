@@ -12,8 +12,9 @@ pub(crate) mod traced;
 
 use std::net::{Ipv6Addr, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::test_runner::{Config, RngSeed};
@@ -53,6 +54,18 @@ pub(crate) fn command(program: &str) -> Command {
             command.env_remove(name);
         }
     }
+    // What systemd tells whom it starts is not about this one.
+    for name in [
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        "LISTEN_PID",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "JOURNAL_STREAM",
+    ] {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -74,6 +87,31 @@ pub(crate) fn assert_golden(path: &str, expected: &str) {
         "{path} is not what the program says; `REGENERATE=1 cargo test` writes it anew, \
          then read the difference.\nIt holds:\n{found}\nand should hold:\n{expected}"
     );
+}
+
+/// A new folder of a test's own, which goes when it does. Its path is short: a Unix socket's has 107
+/// bytes at most.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pingpong-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Waits until a condition holds, asking now and then.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub(crate) struct Server {
     /// What it listens on, in the order in which it says so.
     pub(crate) tcp: Vec<SocketAddr>,
     pub(crate) udp: Vec<SocketAddr>,
+    /// For streams, then for datagrams.
+    pub(crate) unix: Vec<PathBuf>,
 }
 
 #[derive(Default)]
@@ -83,6 +86,7 @@ impl Server {
             log,
             tcp: Vec::new(),
             udp: Vec::new(),
+            unix: Vec::new(),
         };
         server.wait_for_line("listening on ");
         // It has told about all of its sockets when it answers this.
@@ -91,9 +95,10 @@ impl Server {
             let Some((_, url)) = line.split_once("listening on ") else {
                 continue;
             };
-            match url.split_once("://") {
-                Some(("tcp", address)) => server.tcp.push(address.parse().unwrap()),
-                Some(("udp", address)) => server.udp.push(address.parse().unwrap()),
+            match url.split_once(':') {
+                Some(("tcp", at)) => server.tcp.push(at[2..].parse().unwrap()),
+                Some(("udp", at)) => server.udp.push(at[2..].parse().unwrap()),
+                Some(("unix", path)) => server.unix.push(path.into()),
                 _ => panic!("no URL: {line}"),
             }
         }

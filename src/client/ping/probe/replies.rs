@@ -124,7 +124,7 @@ impl<K: Kernel> Probe<K> {
         {
             let is_expected = match self.transport {
                 Transport::Tcp => fate != Fate::Answered,
-                Transport::Udp => fate == Fate::Waiting,
+                Transport::Udp | Transport::Unix => fate == Fate::Waiting,
             };
             let is_sent = ping.carrier(id).is_some_and(|it| it.sent_at.is_some());
             if is_sent && (is_expected || found.is_none()) {
@@ -196,7 +196,7 @@ impl<K: Kernel> Probe<K> {
                     conn.retire();
                 }
             }
-            Transport::Udp => {}
+            Transport::Udp | Transport::Unix => {}
         }
     }
 

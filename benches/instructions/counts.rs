@@ -114,11 +114,11 @@ fn datagrams(pings: usize) -> Serving {
 
 // The first is what a turn costs by itself, with what the stub does.
 #[library_benchmark]
-#[bench::of_nothing(args = (0), setup = datagrams, config = at_most(67370))]
-#[bench::of_one_ping_over_tcp(args = (1), setup = stream, config = at_most(167670))]
-#[bench::of_a_burst_of_64_pings_over_tcp(args = (64), setup = stream, config = at_most(919270))]
-#[bench::of_one_datagram(args = (1), setup = datagrams, config = at_most(111770))]
-#[bench::of_a_batch_of_16_datagrams(args = (16), setup = datagrams, config = at_most(612370))]
+#[bench::of_nothing(args = (0), setup = datagrams, config = at_most(67094))]
+#[bench::of_one_ping_over_tcp(args = (1), setup = stream, config = at_most(167194))]
+#[bench::of_a_burst_of_64_pings_over_tcp(args = (64), setup = stream, config = at_most(918794))]
+#[bench::of_one_datagram(args = (1), setup = datagrams, config = at_most(106894))]
+#[bench::of_a_batch_of_16_datagrams(args = (16), setup = datagrams, config = at_most(643394))]
 fn turns(mut serving: Serving) -> Serving {
     for _ in 0..TURNS {
         serving.server.turn().unwrap();

@@ -65,6 +65,8 @@ impl DatagramWorkbench {
 pub struct DatagramSocket<D> {
     socket: Latched<D>,
     local: Endpoint,
+    /// It takes what is sent to any address of this host.
+    is_wildcard: bool,
     /// Where receiving failed, the latch stays set, but the next try waits.
     retry: Retry,
     /// How many datagrams to ask for.
@@ -76,8 +78,10 @@ pub struct DatagramSocket<D> {
 impl<D: Datagrams> DatagramSocket<D> {
     /// A socket that is bound to `local`.
     pub fn new(socket: D, local: Endpoint) -> Self {
+        let at = local.socket_addr();
         Self {
             socket: Latched::new(socket),
+            is_wildcard: at.is_some_and(|at| at.ip().to_canonical().is_unspecified()),
             local,
             retry: Retry::default(),
             most: FEW_ARRIVALS,
@@ -177,13 +181,16 @@ impl<D: Datagrams> DatagramSocket<D> {
             let Some(bytes) = slot.get_mut(..meta.len_bytes) else {
                 continue;
             };
-            let transport = meta.source.transport();
-            counters.traffic_mut(transport).received_bytes += bytes.len() as u64;
+            let traffic = counters.traffic_mut(meta.source.transport());
+            traffic.received_bytes += bytes.len() as u64;
+            traffic.messages += segments_of(meta) as u64;
             let forbidden = self.check(meta, is_local).err();
             let route = self.route_back(meta);
+            let watched = log_enabled!(Level::Trace);
             for datagram in segments(bytes, meta.segment_bytes) {
-                counters.traffic_mut(transport).messages += 1;
-                log_message(meta.source, datagram);
+                if watched {
+                    log_message(meta.source, datagram);
+                }
                 let reply_len = match answer(datagram, *strict) {
                     Err(reason) => Err(reason),
                     Ok(_) if forbidden.is_some() => {
@@ -205,11 +212,6 @@ impl<D: Datagrams> DatagramSocket<D> {
         outgoing.send(&mut self.socket, counters);
     }
 
-    fn is_wildcard(&self) -> bool {
-        let local = self.local.socket_addr();
-        local.is_some_and(|at| at.ip().to_canonical().is_unspecified())
-    }
-
     fn check(
         &self,
         meta: &RecvMeta,
@@ -223,7 +225,7 @@ impl<D: Datagrams> DatagramSocket<D> {
             (Correspondent::Inet(source), Some(local)) => (source, local),
             _ => return Ok(()),
         };
-        let bound = (!self.is_wildcard()).then(|| DstIp::from(local.ip()));
+        let bound = (!self.is_wildcard).then(|| DstIp::from(local.ip()));
         let dst_ip = meta.dst_ip.or(bound);
         let is_shared = dst_ip.is_some_and(|it| it.is_shared);
         let dst_ip = dst_ip.map(|it| it.ip);
@@ -234,13 +236,21 @@ impl<D: Datagrams> DatagramSocket<D> {
         Route {
             destination: meta.source,
             // A socket that is bound to one address replies from it anyway.
-            source: meta.dst_ip.filter(|_| self.is_wildcard()),
+            source: meta.dst_ip.filter(|_| self.is_wildcard),
             is_super: meta.segment_bytes < meta.len_bytes,
         }
     }
 }
 
-/// The datagrams of one slot. One without bytes is a datagram too.
+/// How many datagrams a slot holds. One without bytes is a datagram too.
+fn segments_of(meta: &RecvMeta) -> usize {
+    if meta.len_bytes <= meta.segment_bytes {
+        return 1;
+    }
+    meta.len_bytes.div_ceil(meta.segment_bytes.max(1))
+}
+
+/// The datagrams of one slot.
 fn segments(bytes: &mut [u8], segment_bytes: usize) -> impl Iterator<Item = &mut [u8]> {
     let empty: Option<&mut [u8]> = bytes.is_empty().then_some(&mut []);
     empty
@@ -356,12 +366,7 @@ fn depart<D: Datagrams>(
 }
 
 fn log_message(source: Correspondent, datagram: &[u8]) {
-    if log_enabled!(Level::Trace) {
-        let shown = datagram
-            .get(..LOGGED_BYTES)
-            .unwrap_or(datagram)
-            .escape_ascii();
-        let source = Peer::from(source);
-        trace!("{source} datagram of {} bytes: {shown}", datagram.len());
-    }
+    let shown = datagram.get(..LOGGED_BYTES).unwrap_or(datagram);
+    let (source, shown) = (Peer::from(source), shown.escape_ascii());
+    trace!("{source} datagram of {} bytes: {shown}", datagram.len());
 }

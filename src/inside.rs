@@ -9,7 +9,7 @@
 //! 4. [`server`]: accepts, connections and datagrams, in the phases of a turn.
 //! 5. `client`: the other side of the wire, on the same parts; with the Cargo features `ping` and
 //!    `load`.
-//! 6. [`start`], [`listen`], [`limits`], [`address`], [`units`], [`signals`], [`cli`]: what is done
+//! 6. [`start`], [`listen`], [`inherited`], [`limits`], [`address`], [`units`], [`signals`], [`cli`]: what is done
 //!    once, before the loop.
 //! 7. [`logging`] and [`outlet`]: what is said, and how it is written without waiting.
 
@@ -20,6 +20,8 @@ pub mod cli;
 #[cfg(any(feature = "load", feature = "ping"))]
 #[path = "client/mod.rs"]
 pub mod client;
+#[path = "inherited.rs"]
+pub mod inherited;
 #[path = "limits.rs"]
 pub mod limits;
 #[path = "listen.rs"]

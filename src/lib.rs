@@ -44,6 +44,6 @@ pub use inside::transport::{Endpoint, Transport};
 #[cfg(any(feature = "load", feature = "ping"))]
 use inside::client;
 use inside::{
-    address, limits, listen, logging, outlet, reactor, reasons, server, signals, start,
+    address, inherited, limits, listen, logging, outlet, reactor, reasons, server, signals, start,
     start_error, state, transport, units,
 };

@@ -73,7 +73,7 @@ fn serve(options: &ServeOptions) -> ExitCode {
 
 fn try_serve(options: &ServeOptions) -> Result<Exit, StartError> {
     signals::prepare_server().map_err(|error| StartError::new("cannot handle signals", &error))?;
-    Server::bind_with_signals(&options.config)?
+    Server::bind_as_process(&options.config)?
         .serve()
         .map_err(|error| StartError::new("cannot wait for events", &error))
 }

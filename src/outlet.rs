@@ -255,6 +255,21 @@ pub fn print(text: &str) -> io::Result<()> {
 
 /// Tells on standard error what went wrong. If that fails, nobody is left to tell.
 pub fn complain(what: &str) {
-    let text = format!("pingpong: {what}\n");
+    // An error's priority, syslog(3).
+    let prefix = if is_journal() { "<3>" } else { "" };
+    let what = what.replace('\n', &format!("\n{prefix}"));
+    let text = format!("{prefix}pingpong: {what}\n");
     let _ = Outlet::new(io::stderr()).write_all_within(text.as_bytes(), COMPLAINT_PATIENCE);
+}
+
+/// Whether standard error is the journal's: its device and inode are those that systemd has told,
+/// systemd.exec(5).
+#[must_use]
+pub fn is_journal() -> bool {
+    let told = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    let Some((device, inode)) = told.split_once(':') else {
+        return false;
+    };
+    let told = (device.parse().ok(), inode.parse().ok());
+    fstat(io::stderr()).is_ok_and(|found| told == (Some(found.st_dev), Some(found.st_ino)))
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use log::{info, warn};
 
+use crate::inherited;
 use crate::limits;
 use crate::listen::{self, Listen, Sockets};
 use crate::protocol::stream::Rules;
+use crate::reactor::kernel::{Kernel, Notice};
 use crate::reactor::os::{Os, Stopper};
 use crate::reactor::program::Program;
+use crate::reactor::supervisor::{Supervisor, watchdog_interval};
 use crate::server::{Exit, Server, Settings};
 use crate::start_error::StartError;
 
@@ -58,22 +61,36 @@ impl Server {
     /// # Errors
     /// An address cannot be had, or there are too few descriptors for even one connection.
     pub fn bind(config: &Config) -> Result<Self, StartError> {
-        Self::on(config, Os::without_signals)
+        Self::on(config, listen::open, None, Os::without_signals)
     }
 
-    /// As [`Server::bind`], and SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are the server's.
+    /// As [`Server::bind`], for a process that is nothing but the server: SIGTERM, SIGINT, SIGHUP,
+    /// SIGUSR1 and SIGUSR2 are the server's, so are the sockets that the process has inherited
+    /// (`LISTEN_FDS`), and a service manager is told how it does (`NOTIFY_SOCKET`).
     ///
     /// # Errors
-    /// As for [`Server::bind`].
-    pub fn bind_with_signals(config: &Config) -> Result<Self, StartError> {
-        Self::on(config, Os::new)
+    /// As for [`Server::bind`]; or what was inherited cannot be served.
+    pub fn bind_as_process(config: &Config) -> Result<Self, StartError> {
+        let sockets = |listen: &Listen| match inherited::sockets(listen)? {
+            Some(sockets) => Ok(sockets),
+            None => listen::open(listen),
+        };
+        let kernel = || Ok(Os::new()?.told_to(Supervisor::from_env()));
+        let mut server = Self::on(config, sockets, watchdog_interval(), kernel)?;
+        server.kernel().notify(Notice::Ready);
+        Ok(server)
     }
 
-    fn on(config: &Config, open: impl FnOnce() -> io::Result<Os>) -> Result<Self, StartError> {
+    fn on(
+        config: &Config,
+        sockets: impl FnOnce(&Listen) -> Result<Sockets, StartError>,
+        watchdog_interval: Option<Duration>,
+        kernel: impl FnOnce() -> io::Result<Os>,
+    ) -> Result<Self, StartError> {
         // Before the sockets are opened: they count, too.
         let _ = limits::raised_nofile();
-        let sockets = listen::open(&config.listen)?;
-        let kernel = open().map_err(|error| StartError::new("cannot wait for events", &error))?;
+        let sockets = sockets(&config.listen)?;
+        let kernel = kernel().map_err(|error| StartError::new("cannot wait for events", &error))?;
         let settings = Settings {
             max_connections: max_connections(config, &sockets)?,
             rules: config.rules,
@@ -81,6 +98,7 @@ impl Server {
             drain_timeout: config.drain_timeout,
             other_rate_per_s: config.other_rate_per_s,
             busy_poll: config.busy_poll,
+            watchdog_interval,
         };
         let server = Self::new(kernel, settings, sockets.listeners, sockets.datagrams)
             .map_err(|error| StartError::new("cannot watch the sockets", &error))?;

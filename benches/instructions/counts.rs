@@ -85,6 +85,7 @@ fn serving(stream_input: Vec<u8>, datagrams: Vec<Vec<u8>>) -> Serving {
         drain_timeout: Duration::from_secs(5),
         other_rate_per_s: 1000,
         busy_poll: Duration::ZERO,
+        ..Settings::default()
     };
     let (stub, listener, datagrams) = Stub::new(stream_input, datagrams);
     let wire = stub.wire();

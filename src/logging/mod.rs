@@ -16,7 +16,7 @@ use env_logger::fmt::Formatter;
 use env_logger::{Logger, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, is_journal};
 use limit::{Limit, Reason};
 use piece::Piece;
 
@@ -88,6 +88,11 @@ impl Write for Formatted {
 
 fn builder(formatted: &Formatted) -> env_logger::Builder {
     let mut builder = env_logger::Builder::new();
+    let format = if is_journal() {
+        format_for_journal
+    } else {
+        format
+    };
     builder
         .format(format)
         .target(Target::Pipe(Box::new(formatted.clone())));
@@ -97,6 +102,22 @@ fn builder(formatted: &Formatted) -> env_logger::Builder {
 fn format(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let (time, level, what) = (line.timestamp(), record.level(), record.args());
     writeln!(line, "{time} {level:<5} {what}")
+}
+
+/// The journal has a time of its own, and takes a line's priority from its beginning: sd-daemon(3).
+fn format_for_journal(line: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (level, what) = (record.level(), record.args());
+    writeln!(line, "<{}>{what}", priority(level))
+}
+
+/// As syslog(3) counts them.
+const fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
 }
 
 /// A log that stops at [`limit::LINES_PER_S`], and says afterwards how many lines it left out.

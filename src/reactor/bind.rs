@@ -88,6 +88,32 @@ pub(super) fn set_stream_options(socket: &Socket) {
     do_without("TCP_KEEPINTVL", interval.map_err(Into::into));
 }
 
+/// A TCP listener that somebody else has opened. What waits in its backlog has the options that it
+/// had when it came.
+#[must_use]
+pub fn adopt_tcp(socket: Socket) -> OsListener {
+    let had_options = socket.tcp_nodelay().unwrap_or(false);
+    set_stream_options(&socket);
+    OsListener::new(socket).setting_options(!had_options)
+}
+
+/// A UDP socket that somebody else has opened and bound to `address`.
+///
+/// # Errors
+/// As [`datagrams`].
+pub fn adopt_udp(
+    socket: Socket,
+    address: SocketAddr,
+    options: BindOptions,
+) -> io::Result<BatchUdp> {
+    let options = BindOptions {
+        dual_stack: address.is_ipv6() && !socket.only_v6().unwrap_or(true),
+        ..options
+    };
+    prepare_udp(&socket, address, options)?;
+    Ok(batch_udp(socket, address))
+}
+
 /// Opens a UDP socket for a server, with GRO and GSO where the kernel has them.
 ///
 /// Only what a promise needs is an error: on a wildcard, the address that each datagram was sent

@@ -86,6 +86,21 @@ pub enum Signal {
     Unused(&'static str),
 }
 
+/// What the service manager is told of this program: sd_notify(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// It serves.
+    Ready,
+    /// It stops.
+    Stopping,
+    /// Its loop turns.
+    Alive,
+    /// It is about to be replaced.
+    Reloading,
+    /// It has been, by this process.
+    ReplacedBy(u32),
+}
+
 /// A kernel: time, events, signals.
 pub trait Kernel {
     /// A listening socket.
@@ -156,6 +171,9 @@ pub trait Kernel {
 
     /// The same of a datagram socket.
     fn forget_datagrams(&mut self, _datagrams: &mut Self::Datagrams) {}
+
+    /// Tells the service manager, if there is one, and never waits for it.
+    fn notify(&mut self, _notice: Notice) {}
 
     /// Whether an address belongs to this host; true where that cannot be found out.
     fn is_local(&self, address: SocketAddr) -> bool;

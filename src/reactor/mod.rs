@@ -20,6 +20,7 @@ pub mod outage;
 pub mod program;
 pub mod run_queue;
 pub mod sockets;
+pub mod supervisor;
 pub mod unix;
 
 /// The most keys that the tables of the reactor can tell apart.

@@ -22,8 +22,11 @@ use signal_hook_mio::v1_0::Signals;
 use super::attempt::is_interrupted;
 use super::batch_udp::BatchUdp;
 use super::bind;
-use super::kernel::{Datagrams, Flags, Kernel, Readiness, RecvSlots, Signal, Token, Transmit};
+use super::kernel::{
+    Datagrams, Flags, Kernel, Notice, Readiness, RecvSlots, Signal, Token, Transmit,
+};
 use super::sockets::{OsListener, OsStream};
+use super::supervisor::Supervisor;
 use super::unix::UnixDatagrams;
 use crate::signals::is_hang_up_ignored;
 
@@ -56,6 +59,8 @@ pub struct Os {
     datagram_interest: Interest,
     /// Ends sleeps where a millisecond is too coarse.
     timer: Option<OwnedFd>,
+    /// The service manager.
+    supervisor: Option<Supervisor>,
 }
 
 impl Os {
@@ -109,8 +114,16 @@ impl Os {
             },
             signalled: false,
             timer: None,
+            supervisor: None,
             datagram_interest: Interest::READABLE,
         })
+    }
+
+    /// The same, with a service manager to tell.
+    #[must_use]
+    pub fn told_to(mut self, supervisor: Option<Supervisor>) -> Self {
+        self.supervisor = supervisor;
+        self
     }
 
     /// The same, for who waits for room when a datagram could not be sent. It costs a wake-up for
@@ -307,6 +320,12 @@ impl Kernel for Os {
         let signal = signal.or_else(|| self.stopper.as_deref()?.take());
         self.signalled = signal.is_some();
         signal
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.tell(notice);
+        }
     }
 
     /// As bind(2) has it, and more: with net.ipv4.ip_nonlocal_bind=1 it takes any address.

@@ -79,6 +79,18 @@ pub fn datagrams(path: &Path, mode: u32) -> io::Result<UnixDatagrams> {
     Ok(datagrams)
 }
 
+/// A listening Unix socket that somebody else has opened; its file is theirs.
+#[must_use]
+pub fn adopt_listener(socket: Socket) -> OsListener {
+    OsListener::new(socket)
+}
+
+/// The same for datagrams.
+#[must_use]
+pub fn adopt_datagrams(socket: Socket) -> UnixDatagrams {
+    UnixDatagrams::new(socket)
+}
+
 fn bound(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
     let name = SockAddr::unix(path)?;
     remove_stale(path, &name, kind)?;

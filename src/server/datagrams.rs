@@ -77,15 +77,17 @@ pub struct DatagramSocket<D> {
 
 impl<D: Datagrams> DatagramSocket<D> {
     /// A socket that is bound to `local`.
-    pub fn new(socket: D, local: Endpoint) -> Self {
+    pub fn new(mut socket: D, local: Endpoint) -> Self {
         let at = local.socket_addr();
+        // Of one that had another owner before, what was dropped then was that one's.
+        let seen_drops = socket.kernel_drops().unwrap_or_default();
         Self {
             socket: Latched::new(socket),
             is_wildcard: at.is_some_and(|at| at.ip().to_canonical().is_unspecified()),
             local,
             retry: Retry::default(),
             most: FEW_ARRIVALS,
-            seen_drops: 0,
+            seen_drops,
         }
     }
 

@@ -6,7 +6,7 @@ use log::info;
 
 use super::Server;
 use super::counters::CloseReason;
-use crate::reactor::kernel::{Kernel, Readiness};
+use crate::reactor::kernel::{Kernel, Notice, Readiness};
 
 /// How far a stop is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,7 @@ impl<K: Kernel> Server<K> {
     /// when it finds no more. What waits in the backlog is reset as the listeners close.
     pub(super) fn begin_drain(&mut self) {
         info!("stopping: {} connections to drain", self.connections.len());
+        self.kernel.notify(Notice::Stopping);
         let timeout = self.settings.drain_timeout;
         self.drain = Some(Drain {
             stage: Stage::Reading,

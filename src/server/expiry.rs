@@ -4,7 +4,7 @@ use log::info;
 
 use super::Server;
 use super::counters::CloseReason;
-use crate::reactor::kernel::{Kernel, Readiness};
+use crate::reactor::kernel::{Kernel, Notice, Readiness};
 
 impl<K: Kernel> Server<K> {
     /// Does what it is time for. What is left is overdue, so the next wait does not sleep.
@@ -14,6 +14,10 @@ impl<K: Kernel> Server<K> {
         self.acceptors
             .iter_mut()
             .for_each(|acceptor| acceptor.keep_deadlines(now));
+        if self.alive_at.is_some_and(|at| at <= now) {
+            self.kernel.notify(Notice::Alive);
+            self.alive_at = self.settings.watchdog_interval.map(|it| now + it);
+        }
         if self.register_outage.ends(now) {
             info!("connections are taken in again");
         }

@@ -80,6 +80,8 @@ pub struct Server<K: Kernel = Os> {
     worked_at: Instant,
     /// A drain was on when the turn began.
     was_draining: bool,
+    /// When a service manager is next told that the loop turns.
+    alive_at: Option<Instant>,
 }
 
 impl<K: Kernel> Server<K> {
@@ -145,6 +147,7 @@ impl<K: Kernel> Server<K> {
             woken: false,
             worked_at: now,
             was_draining: false,
+            alive_at: settings.watchdog_interval.map(|interval| now + interval),
             settings,
             sizes,
         })

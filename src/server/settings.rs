@@ -31,6 +31,8 @@ pub struct Settings {
     pub other_rate_per_s: u32,
     /// How long to spin before sleeping.
     pub busy_poll: Duration,
+    /// How often a service manager is told that the loop turns.
+    pub watchdog_interval: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(5),
             other_rate_per_s: 1000,
             busy_poll: Duration::ZERO,
+            watchdog_interval: None,
         }
     }
 }

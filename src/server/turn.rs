@@ -37,6 +37,7 @@ impl<K: Kernel> Program for Server<K> {
                 .filter_map(DatagramSocket::next_deadline),
         );
         let pauses = pauses.chain(self.register_outage.over_at());
+        let pauses = pauses.chain(self.alive_at);
         let drain = self.drain.as_ref().and_then(Drain::next_deadline);
         let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
         Some(next.saturating_duration_since(self.now))

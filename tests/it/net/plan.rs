@@ -278,6 +278,7 @@ pub fn calm_config() -> Settings {
         drain_timeout: Duration::from_secs(1),
         other_rate_per_s: 0,
         busy_poll: Duration::ZERO,
+        ..Settings::default()
     }
 }
 

@@ -19,6 +19,7 @@ mod signals;
 mod sockets;
 mod start;
 mod stop;
+mod systemd;
 mod tcp;
 mod turns;
 mod udp;

@@ -158,6 +158,7 @@ impl Plan {
                 drain_timeout: Duration::from_millis(500),
                 other_rate_per_s: 0,
                 busy_poll: Duration::ZERO,
+                ..Settings::default()
             },
             sizes: Sizes {
                 window_bytes: 4,
@@ -212,6 +213,7 @@ fn config(rng: &mut Rng) -> Settings {
         drain_timeout: Duration::from_millis(rng.pick(&[0, 1, 200, 3000])),
         other_rate_per_s: rng.pick(&[0, 1, 3, 1000]),
         busy_poll: Duration::from_micros(rng.pick(&[0, 0, 0, 20])),
+        ..Settings::default()
     }
 }
 

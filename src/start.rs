@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use log::{info, warn};
 
 use crate::inherited;
@@ -13,6 +14,7 @@ use crate::reactor::kernel::{Kernel, Notice};
 use crate::reactor::os::{Os, Stopper};
 use crate::reactor::program::Program;
 use crate::reactor::supervisor::{Supervisor, watchdog_interval};
+use crate::server::admission::Allowed;
 use crate::server::{Exit, Server, Settings};
 use crate::start_error::StartError;
 
@@ -27,6 +29,10 @@ pub struct Config {
     pub listen: Listen,
     /// Further connections wait in the backlog. `None`: as many as there are descriptors for.
     pub max_connections: Option<usize>,
+    /// Whose connections and datagrams are served, but for Unix sockets'; empty: everybody's.
+    pub allow: Vec<IpNet>,
+    /// How many connections one client may have: an IPv4 address, or an IPv6 network of 64 bits.
+    pub max_per_client: Option<usize>,
     /// About messages.
     pub rules: Rules,
     /// How long a connection may go without progress; `None` for ever.
@@ -45,6 +51,8 @@ impl Default for Config {
         Self {
             listen: Listen::default(),
             max_connections: None,
+            allow: Vec::new(),
+            max_per_client: None,
             rules: settings.rules,
             idle_timeout: settings.idle_timeout,
             drain_timeout: settings.drain_timeout,
@@ -93,6 +101,8 @@ impl Server {
         let kernel = kernel().map_err(|error| StartError::new("cannot wait for events", &error))?;
         let settings = Settings {
             max_connections: max_connections(config, &sockets)?,
+            allowed: Allowed(config.allow.clone()),
+            max_per_client: config.max_per_client,
             rules: config.rules,
             idle_timeout: config.idle_timeout,
             drain_timeout: config.drain_timeout,

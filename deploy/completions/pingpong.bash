@@ -284,7 +284,7 @@ _pingpong() {
             return 0
             ;;
         pingpong__subcmd__serve)
-            opts="-v -q -h -V --listen --no-tcp --no-udp --backlog --udp-buffer --reuse-port --freebind --unix-mode --max-connections --max-message --idle-timeout --other-rate --drain-timeout --strict --busy-poll --verbose --quiet --help --version"
+            opts="-v -q -h -V --listen --no-tcp --no-udp --backlog --udp-buffer --reuse-port --freebind --unix-mode --max-connections --max-per-client --allow --max-message --idle-timeout --other-rate --drain-timeout --strict --busy-poll --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -316,6 +316,20 @@ _pingpong() {
                     return 0
                     ;;
                 --max-connections)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-per-client)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --allow)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

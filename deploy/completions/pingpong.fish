@@ -36,6 +36,8 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l backlog -d '
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l udp-buffer -d 'the UDP sockets\' receive buffer; what was got, if less, is logged [the kernel\'s]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l unix-mode -d 'permissions of Unix sockets, octal [0666]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l max-connections -d 'further ones wait in the backlog; the log tells [as many as RLIMIT_NOFILE leaves]' -r -f
+complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l max-per-client -d 'connections from one address (IPv6: one /64); further ones are closed at once [no limit]' -r -f
+complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l allow -d 'serve only this network, as in 192.0.2.0/24; repeatable; Unix sockets are not asked [everybody]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l max-message -d 'longest line over TCP, its ending included [65536]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l idle-timeout -d 'close after this long without a whole message and without a reply byte taken; 0 is never, but for peers that have vanished (TCP keepalive) [5m]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l other-rate -d 'UDP replies a second to what is not a ping; 0 is no limit [1000]' -r -f

@@ -89,6 +89,12 @@ const LIMITS: &[Opt<ServeOptions>] = &[
     opt("--max-connections N", "as many as RLIMIT_NOFILE leaves",
         "further ones wait in the backlog; the log tells",
         Value(|it, value| set(&mut it.config.max_connections, value.number(1..=KEYS_MAX).map(Some)))),
+    opt("--max-per-client N", "no limit",
+        "connections from one address (IPv6: one /64); further ones are closed at once",
+        Value(|it, value| set(&mut it.config.max_per_client, value.number(1..=KEYS_MAX).map(Some)))),
+    opt("--allow CIDR", "everybody",
+        "serve only this network, as in 192.0.2.0/24; repeatable; Unix sockets are not asked",
+        Each(|it, value| value.network().map(|network| it.config.allow.push(network)))),
     opt("--max-message BYTES", "65536", "longest line over TCP, its ending included",
         Value(|it, value| {
             set(&mut it.config.rules.max_message_bytes, value.size(1..=MESSAGE_MAX_BYTES))

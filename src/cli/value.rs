@@ -2,11 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 #[cfg(feature = "load")]
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::UsageError;
 #[cfg(feature = "load")]
@@ -54,6 +57,21 @@ impl Value {
         self.understood(&takes, |text| {
             parse_size(text).filter(|it| bounds.contains(it))
         })
+    }
+
+    /// A network: one address is one too.
+    pub(super) fn network(&self) -> Result<IpNet, UsageError> {
+        let takes = "a network such as 192.0.2.0/24 or 2001:db8::/32, or an address";
+        let parse = |text: &str| {
+            let network = text.parse().ok();
+            network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+        };
+        match self.understood(takes, parse)? {
+            IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => {
+                Err(self.wrong("an IPv4 network is written as such, as in 192.0.2.0/24"))
+            }
+            network => Ok(network),
+        }
     }
 
     /// Permissions, in octal.

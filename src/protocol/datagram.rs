@@ -34,6 +34,8 @@ reasons! {
         OwnAddress = "own_address",
         /// Not a ping, and the second's replies to such have all been sent (`--other-rate`).
         RateLimit = "rate_limit",
+        /// From outside of the networks of `--allow`.
+        NotAllowed = "allow",
         /// From a Unix socket without a name, which no reply can reach.
         Unnamed = "unnamed",
         /// Longer than 65,536 bytes, as only a Unix socket's can be.

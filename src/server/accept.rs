@@ -151,6 +151,10 @@ impl<K: Kernel> Server<K> {
     /// Takes a connection in and serves it at once: its first message is often there already.
     fn admit(&mut self, mut stream: K::Stream, peer: Option<SocketAddr>) {
         let peer = Peer::from(peer);
+        if let Err(reason) = self.admission.enter(peer.ip()) {
+            debug!("{peer} refused: {}", reason.name());
+            return self.counters.count_refused(reason);
+        }
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         if let Err(error) = self
@@ -158,6 +162,7 @@ impl<K: Kernel> Server<K> {
             .register_stream(&mut stream, Source::Connection(key).token())
         {
             debug!("{peer} turned away: {error}");
+            self.admission.leave(peer.ip());
             if self.register_outage.begins(self.now) {
                 warn!("connections are turned away: {error}");
             }

@@ -96,6 +96,11 @@ impl<S: Stream> Connection<S> {
         self.state
     }
 
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
     /// What carries its messages.
     pub fn transport(&self) -> Transport {
         match self.peer.ip() {

@@ -27,6 +27,16 @@ reasons! {
 }
 
 reasons! {
+    /// Why a connection was closed as soon as it was accepted.
+    RefusedReason {
+        /// From outside of the networks of `--allow`.
+        Allow = "allow",
+        /// Its client has `--max-per-client` connections already.
+        PerClient = "per_client",
+    }
+}
+
+reasons! {
     /// Why a connection could not be accepted.
     AcceptError {
         /// This process or host is out of descriptors or memory; the connection waits in the backlog.
@@ -88,6 +98,7 @@ pub struct Counters {
     /// Turns of the loop.
     pub loop_turns: u64,
     closed: [u64; CloseReason::ALL.len()],
+    refused: [u64; RefusedReason::ALL.len()],
     accept_errors: [u64; AcceptError::ALL.len()],
     dropped: [u64; DropReason::ALL.len()],
 }
@@ -96,6 +107,11 @@ impl Counters {
     /// Counts a connection's end.
     pub fn count_closed(&mut self, reason: CloseReason) {
         self.closed[reason as usize] += 1;
+    }
+
+    /// Counts a connection that was not let in.
+    pub fn count_refused(&mut self, reason: RefusedReason) {
+        self.refused[reason as usize] += 1;
     }
 
     /// Counts a failed accept.
@@ -115,6 +131,13 @@ impl Counters {
         for (reason, count) in CloseReason::ALL.iter().zip(self.closed) {
             tell(
                 "connections_closed_total",
+                Some(("reason", reason.name())),
+                count,
+            );
+        }
+        for (reason, count) in RefusedReason::ALL.iter().zip(self.refused) {
+            tell(
+                "connections_refused_total",
                 Some(("reason", reason.name())),
                 count,
             );

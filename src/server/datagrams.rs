@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use log::{Level, debug, log_enabled, trace, warn};
 
+use super::admission::Allowed;
 use super::connection::LOGGED_BYTES;
 use super::counters::Counters;
 use super::peer::Peer;
@@ -44,17 +45,26 @@ pub struct DatagramWorkbench {
     outgoing: Outgoing,
     /// Answer pings only.
     strict: bool,
+    /// Whom to answer at all.
+    allowed: Allowed,
     /// Pays for replies to what is not a ping.
     others: Bucket,
 }
 
 impl DatagramWorkbench {
     /// A bench with its buffers, of which the kernel backs only what is used.
-    pub fn new(slots: RecvSlots, strict: bool, other_rate_per_s: u32, now: Instant) -> Self {
+    pub fn new(
+        slots: RecvSlots,
+        strict: bool,
+        allowed: Allowed,
+        other_rate_per_s: u32,
+        now: Instant,
+    ) -> Self {
         Self {
             slots,
             outgoing: Outgoing::default(),
             strict,
+            allowed,
             others: Bucket::new(other_rate_per_s, now),
         }
     }
@@ -176,6 +186,7 @@ impl<D: Datagrams> DatagramSocket<D> {
             slots,
             outgoing,
             strict,
+            allowed,
             others,
         } = bench;
         let chunks = slots.bytes.chunks_exact_mut(slots.slot_bytes);
@@ -186,7 +197,7 @@ impl<D: Datagrams> DatagramSocket<D> {
             let traffic = counters.traffic_mut(meta.source.transport());
             traffic.received_bytes += bytes.len() as u64;
             traffic.messages += segments_of(meta) as u64;
-            let forbidden = self.check(meta, is_local).err();
+            let forbidden = self.check(meta, allowed, is_local).err();
             let route = self.route_back(meta);
             let watched = log_enabled!(Level::Trace);
             for datagram in segments(bytes, meta.segment_bytes) {
@@ -217,6 +228,7 @@ impl<D: Datagrams> DatagramSocket<D> {
     fn check(
         &self,
         meta: &RecvMeta,
+        allowed: &Allowed,
         is_local: impl Fn(SocketAddr) -> bool,
     ) -> Result<(), DropReason> {
         if meta.is_cut {
@@ -231,7 +243,12 @@ impl<D: Datagrams> DatagramSocket<D> {
         let dst_ip = meta.dst_ip.or(bound);
         let is_shared = dst_ip.is_some_and(|it| it.is_shared);
         let dst_ip = dst_ip.map(|it| it.ip);
-        check_source(source, dst_ip, is_shared, local.port(), is_local)
+        check_source(source, dst_ip, is_shared, local.port(), is_local)?;
+        // Behind it: an IPv4 address in disguise is nobody's.
+        if !allowed.has(Some(source.ip())) {
+            return Err(DropReason::NotAllowed);
+        }
+        Ok(())
     }
 
     fn route_back(&self, meta: &RecvMeta) -> Route {

@@ -5,6 +5,7 @@
 //! turn, whose wait does not sleep.
 
 pub mod accept;
+pub mod admission;
 pub mod connection;
 pub mod counters;
 pub mod datagrams;
@@ -31,6 +32,7 @@ use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
 use crate::transport::Endpoint;
 use accept::{Acceptor, Fullness};
+use admission::Admission;
 use connection::{Connection, Workbench};
 use counters::Counters;
 use datagrams::{DatagramSocket, DatagramWorkbench, RECEIVES_PER_TURN};
@@ -71,6 +73,7 @@ pub struct Server<K: Kernel = Os> {
     register_outage: Outage,
     drain: Option<Drain>,
     fullness: Fullness,
+    admission: Admission,
     /// The time: read when a turn begins, and again after each piece of work, as that is when the
     /// deadlines begin that it sets.
     now: Instant,
@@ -127,6 +130,7 @@ impl<K: Kernel> Server<K> {
         let datagram_bench = DatagramWorkbench::new(
             RecvSlots::with_slots(sizes.slot_bytes),
             settings.rules.strict,
+            settings.allowed.clone(),
             settings.other_rate_per_s,
             now,
         );
@@ -143,6 +147,7 @@ impl<K: Kernel> Server<K> {
             register_outage: Outage::default(),
             drain: None,
             fullness: Fullness::default(),
+            admission: Admission::new(settings.allowed.clone(), settings.max_per_client),
             now,
             woken: false,
             worked_at: now,
@@ -272,6 +277,7 @@ impl<K: Kernel> Server<K> {
     fn close(&mut self, key: usize) {
         self.deadlines.cancel(key);
         if let Some(connection) = self.connections.try_remove(key) {
+            self.admission.leave(connection.peer().ip());
             let reason = connection.close(&mut self.bench);
             self.counters.count_closed(reason);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::admission::Allowed;
 use super::connection::{FRESH_READ_BYTES, SHARE_BYTES, WINDOW_BYTES};
 use crate::protocol::stream::Rules;
 use crate::reactor::deadlines::TICK;
@@ -21,6 +22,10 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2).saturating_sub(TICK)
 pub struct Settings {
     /// Further connections wait in the backlog.
     pub max_connections: usize,
+    /// Whose connections and datagrams are served, but for Unix sockets'.
+    pub allowed: Allowed,
+    /// How many connections one client may have: an IPv4 address, or an IPv6 network of 64 bits.
+    pub max_per_client: Option<usize>,
     /// About messages.
     pub rules: Rules,
     /// How long a connection may go without progress; `None` for ever.
@@ -40,6 +45,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_connections: usize::MAX,
+            allowed: Allowed::default(),
+            max_per_client: None,
             rules: Rules {
                 max_message_bytes: 65536,
                 strict: false,

@@ -42,6 +42,8 @@ fn variables_are_called_after_their_options() {
         "PINGPONG_FREEBIND",
         "PINGPONG_UNIX_MODE",
         "PINGPONG_MAX_CONNECTIONS",
+        "PINGPONG_MAX_PER_CLIENT",
+        "PINGPONG_ALLOW",
         "PINGPONG_MAX_MESSAGE",
         "PINGPONG_IDLE_TIMEOUT",
         "PINGPONG_OTHER_RATE",

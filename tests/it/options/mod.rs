@@ -98,6 +98,7 @@ fn sample(value_name: &str) -> &'static str {
     match value_name {
         "ADDR" => "127.0.0.1:7",
         "BYTES" => "2k",
+        "CIDR" => "192.0.2.0/24",
         "DUR" => "7s",
         "FILE" => "file.hgrm",
         "GOAL" => "p99=7ms",
@@ -257,7 +258,9 @@ fn defaults_are_what_help_says() {
     let known = [
         "load timeout",
         "ping interval",
+        "serve allow",
         "serve max-connections",
+        "serve max-per-client",
         "serve udp-buffer",
     ];
     let known = known.map(ToOwned::to_owned).into_iter();

@@ -1,5 +1,6 @@
 //! The real program on loopback, held to what it promises.
 
+mod admission;
 mod advice;
 mod command_line;
 mod exhaustion;

@@ -1,18 +1,43 @@
 //! Sockets that are open already when the program begins: systemd's, sd_listen_fds(3), or those of
 //! the process that this one replaces.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use listenfd::ListenFd;
 use socket2::Socket;
 
 use crate::listen::{Listen, Sockets, StartError};
 use crate::reactor::bind::{self, BindOptions};
-use crate::reactor::os::OsDatagrams;
+use crate::reactor::sockets::OsDatagrams;
 use crate::reactor::unix;
+use crate::reactor::{OWN_FILE, READY};
 use crate::transport::Endpoint;
+
+/// What was inherited.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// The sockets.
+    pub sockets: Sockets,
+    /// Where the process that this one replaces waits for a word.
+    predecessor: Option<UnixStream>,
+}
+
+impl Inherited {
+    /// Tells the process that this one replaces that it serves.
+    ///
+    /// # Errors
+    /// That one has gone, or gave up.
+    pub fn tell_ready(&mut self) -> io::Result<()> {
+        match self.predecessor.take() {
+            Some(mut predecessor) => predecessor.write_all(b"1"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Takes the sockets that the environment (`LISTEN_FDS`) says are there; `None` where it speaks of
 /// none. They are used in place of the addresses of `listen`, whose options they get as far as those
@@ -20,12 +45,14 @@ use crate::transport::Endpoint;
 ///
 /// # Errors
 /// One of them is of a kind that is not served.
-pub fn sockets(listen: &Listen) -> Result<Option<Sockets>, StartError> {
+pub fn take(listen: &Listen) -> Result<Option<Inherited>, StartError> {
     let mut handed = ListenFd::from_env();
     let count = handed.len();
-    let mut sockets = Sockets::default();
-    for index in 0..count {
-        adopt(&mut handed, index, listen, &mut sockets).map_err(|error| {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names = names.split(':').chain(std::iter::repeat(""));
+    let mut inherited = Inherited::default();
+    for (index, name) in (0..count).zip(names) {
+        adopt(&mut handed, (index, name), listen, &mut inherited).map_err(|error| {
             let number = index + 1;
             StartError::new(
                 &format!("cannot serve socket {number} of the {count} that LISTEN_FDS names"),
@@ -33,16 +60,23 @@ pub fn sockets(listen: &Listen) -> Result<Option<Sockets>, StartError> {
             )
         })?;
     }
-    Ok((count > 0).then_some(sockets))
+    Ok((count > 0).then_some(inherited))
 }
 
 fn adopt(
     handed: &mut ListenFd,
-    index: usize,
+    (index, name): (usize, &str),
     listen: &Listen,
-    sockets: &mut Sockets,
+    inherited: &mut Inherited,
 ) -> io::Result<()> {
-    if let Ok(Some(listener)) = handed.take_tcp_listener(index) {
+    let Inherited {
+        sockets,
+        predecessor,
+    } = inherited;
+    if name == READY {
+        let stream = handed.take_unix_listener(index)?;
+        *predecessor = stream.map(|it| UnixStream::from(OwnedFd::from(it)));
+    } else if let Ok(Some(listener)) = handed.take_tcp_listener(index) {
         let socket = listening(listener.into())?;
         let at = inet(&socket)?;
         let listener = bind::adopt_tcp(socket);
@@ -59,11 +93,13 @@ fn adopt(
     } else if let Ok(Some(listener)) = handed.take_unix_listener(index) {
         let socket = listening(listener.into())?;
         let at = path_of(&socket)?;
-        sockets.listeners.push((unix::adopt_listener(socket), at));
+        let listener = unix::adopt_listener(socket, own_file(&at, name));
+        sockets.listeners.push((listener, at));
     } else if let Ok(Some(socket)) = handed.take_unix_datagram(index) {
         let socket = unblocked(socket.into())?;
         let at = path_of(&socket)?;
-        let datagrams = OsDatagrams::Unix(Box::new(unix::adopt_datagrams(socket)));
+        let datagrams = unix::adopt_datagrams(socket, own_file(&at, name));
+        let datagrams = OsDatagrams::Unix(Box::new(datagrams));
         sockets.datagrams.push((datagrams, at));
     } else {
         return Err(io::Error::other(
@@ -71,6 +107,14 @@ fn adopt(
         ));
     }
     Ok(())
+}
+
+/// The file that a Unix socket comes with, if it does.
+fn own_file<'a>(at: &'a Endpoint, name: &str) -> Option<&'a Path> {
+    match at {
+        Endpoint::Unix(path) if name == OWN_FILE => Some(path),
+        _ => None,
+    }
 }
 
 fn unblocked(fd: OwnedFd) -> io::Result<Socket> {

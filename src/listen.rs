@@ -9,7 +9,7 @@ use log::{debug, warn};
 use crate::address::{Address, DEFAULT_PORT, HostPort};
 use crate::reactor::bind::{self, BindOptions};
 use crate::reactor::kernel::Datagrams;
-use crate::reactor::os::OsDatagrams;
+use crate::reactor::sockets::OsDatagrams;
 use crate::reactor::sockets::OsListener;
 use crate::reactor::unix;
 pub use crate::start_error::StartError;
@@ -20,6 +20,10 @@ const FREE_PORT_TRIES: usize = 16;
 
 /// Which sockets to open.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct Listen {
     /// Where.
     pub addresses: Vec<Address>,

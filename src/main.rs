@@ -59,13 +59,14 @@ fn serve(options: &ServeOptions) -> ExitCode {
     let served = try_serve(options);
     match &served {
         Ok(Exit::Drained) => info!("stopped"),
+        Ok(Exit::Replaced) => info!("ended: its last connection has gone"),
         Ok(Exit::Aborted) => info!("stopped at once by a second signal"),
         Err(_) => {}
     }
     // What has been left out is told, also when it ends in a storm.
     log::logger().flush();
     match served {
-        Ok(Exit::Drained) => ExitCode::SUCCESS,
+        Ok(Exit::Drained | Exit::Replaced) => ExitCode::SUCCESS,
         Ok(Exit::Aborted) => ExitCode::from(FAILURE),
         Err(failure) => fail(FAILURE, &failure.to_string()),
     }

@@ -1,6 +1,7 @@
 //! From a configuration to a server that listens: what is done once, before the loop.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -79,12 +80,25 @@ impl Server {
     /// # Errors
     /// As for [`Server::bind`]; or what was inherited cannot be served.
     pub fn bind_as_process(config: &Config) -> Result<Self, StartError> {
-        let sockets = |listen: &Listen| match inherited::sockets(listen)? {
-            Some(sockets) => Ok(sockets),
-            None => listen::open(listen),
+        let mut inherited = None;
+        let sockets = |listen: &Listen| {
+            inherited = inherited::take(listen)?;
+            match &mut inherited {
+                Some(inherited) => Ok(mem::take(&mut inherited.sockets)),
+                None => listen::open(listen),
+            }
         };
-        let kernel = || Ok(Os::new()?.told_to(Supervisor::from_env()));
+        let kernel = || {
+            let os = Os::new()?.told_to(Supervisor::from_env());
+            #[cfg(feature = "upgrade")]
+            let os = os.replaceable();
+            Ok(os)
+        };
         let mut server = Self::on(config, sockets, watchdog_interval(), kernel)?;
+        if let Some(inherited) = &mut inherited {
+            let told = inherited.tell_ready();
+            told.map_err(|error| StartError::new("cannot take over", &error))?;
+        }
         server.kernel().notify(Notice::Ready);
         Ok(server)
     }

@@ -82,6 +82,12 @@ pub enum Signal {
     HangUp,
     /// SIGUSR1 to a server, SIGQUIT to a client: tell the figures so far.
     Report,
+    /// SIGUSR2 to a server: replace it by the program that lies at its path.
+    Upgrade,
+    /// The program that was started for that serves, as this process.
+    Replaced(u32),
+    /// The program that was started for that has ended.
+    NotReplaced,
     /// One that has no meaning here, and must not end the process: its name.
     Unused(&'static str),
 }
@@ -99,6 +105,15 @@ pub enum Notice {
     Reloading,
     /// It has been, by this process.
     ReplacedBy(u32),
+}
+
+/// A socket that the program which replaces this one inherits.
+#[derive(Debug)]
+pub enum HandedOver<'a, L, D> {
+    /// A listener.
+    Listener(&'a L),
+    /// A datagram socket.
+    Datagrams(&'a D),
 }
 
 /// A kernel: time, events, signals.
@@ -165,12 +180,27 @@ pub trait Kernel {
     /// The next signal that has come and was not told yet.
     fn next_signal(&mut self) -> Option<Signal>;
 
-    /// A listener is no longer this program's: it asks for no more events, before it is closed. With
-    /// closing alone they would go on where another process has the socket too, epoll(7).
+    /// A listener is another process's from now on: it asks for no more events, before it is closed.
+    /// With closing alone they would go on, as the socket itself is still open, epoll(7).
     fn forget_listener(&mut self, _listener: &mut Self::Listener) {}
 
     /// The same of a datagram socket.
     fn forget_datagrams(&mut self, _datagrams: &mut Self::Datagrams) {}
+
+    /// Starts the program as it lies at its path now, with the same arguments and these sockets, and
+    /// returns its process. [`Signal::Replaced`] or [`Signal::NotReplaced`] tells what becomes of it.
+    ///
+    /// # Errors
+    /// It could not be started.
+    fn start_successor(
+        &mut self,
+        _sockets: &[HandedOver<'_, Self::Listener, Self::Datagrams>],
+    ) -> io::Result<u32> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Ends the program that was started, unless it serves already; [`Signal::NotReplaced`] follows.
+    fn end_successor(&mut self) {}
 
     /// Tells the service manager, if there is one, and never waits for it.
     fn notify(&mut self, _notice: Notice) {}

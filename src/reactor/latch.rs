@@ -50,6 +50,11 @@ impl<T> Latched<T> {
         self.writable
     }
 
+    /// The source itself, to look at.
+    pub fn get(&self) -> &T {
+        &self.io
+    }
+
     /// The source itself, for what can neither block nor raise an event.
     pub fn io(&mut self) -> &mut T {
         &mut self.io

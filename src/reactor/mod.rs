@@ -20,8 +20,21 @@ pub mod outage;
 pub mod program;
 pub mod run_queue;
 pub mod sockets;
+#[cfg(feature = "upgrade")]
+pub mod successor;
 pub mod supervisor;
 pub mod unix;
+
+// Names of sockets that the program which replaces this one inherits, sd_listen_fds_with_names(3).
+
+/// The name of the pair's end among the sockets that are handed over.
+pub const READY: &str = "pingpong-ready";
+
+/// The name of a Unix socket whose file is this program's to remove.
+pub const OWN_FILE: &str = "pingpong-file";
+
+/// The name of any other socket.
+pub const OTHER: &str = "pingpong";
 
 /// The most keys that the tables of the reactor can tell apart.
 pub const KEYS_MAX: usize = u32::MAX as usize - 1;

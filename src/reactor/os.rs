@@ -16,18 +16,18 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
+#[cfg(feature = "upgrade")]
+use signal_hook::consts::signal::SIGCHLD;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
 use super::attempt::is_interrupted;
-use super::batch_udp::BatchUdp;
 use super::bind;
-use super::kernel::{
-    Datagrams, Flags, Kernel, Notice, Readiness, RecvSlots, Signal, Token, Transmit,
-};
-use super::sockets::{OsListener, OsStream};
+use super::kernel::{Flags, Kernel, Notice, Readiness, Signal, Token};
+use super::sockets::{OsDatagrams, OsListener, OsStream};
+#[cfg(feature = "upgrade")]
+use super::successor::{self, Succession};
 use super::supervisor::Supervisor;
-use super::unix::UnixDatagrams;
 use crate::signals::is_hang_up_ignored;
 
 /// How many events one wait fetches at most; the rest come with the next.
@@ -41,6 +41,9 @@ const TIMER: Token = Token(usize::MAX - 1);
 
 /// The token of who asks from another thread to stop.
 const STOPPER: Token = Token(usize::MAX - 2);
+
+/// The token of the program that is to replace this one.
+const SUCCESSOR: Token = Token(usize::MAX - 3);
 
 /// The kernel that this process runs on.
 pub struct Os {
@@ -61,6 +64,8 @@ pub struct Os {
     timer: Option<OwnedFd>,
     /// The service manager.
     supervisor: Option<Supervisor>,
+    #[cfg(feature = "upgrade")]
+    succession: Option<Succession>,
 }
 
 impl Os {
@@ -71,7 +76,15 @@ impl Os {
     /// # Errors
     /// `epoll_create1(2)`, `socketpair(2)` or `sigaction(2)` failed.
     pub fn new() -> io::Result<Self> {
-        let always = [SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP];
+        let always = [
+            SIGTERM,
+            SIGINT,
+            SIGUSR1,
+            SIGUSR2,
+            SIGHUP,
+            #[cfg(feature = "upgrade")]
+            SIGCHLD,
+        ];
         let but_hang_up = always.iter().filter(|signal| **signal != SIGHUP);
         if is_hang_up_ignored() {
             Self::with_signals(but_hang_up)
@@ -115,6 +128,8 @@ impl Os {
             signalled: false,
             timer: None,
             supervisor: None,
+            #[cfg(feature = "upgrade")]
+            succession: None,
             datagram_interest: Interest::READABLE,
         })
     }
@@ -123,6 +138,14 @@ impl Os {
     #[must_use]
     pub fn told_to(mut self, supervisor: Option<Supervisor>) -> Self {
         self.supervisor = supervisor;
+        self
+    }
+
+    /// The same, for who can be replaced by another program while it runs.
+    #[cfg(feature = "upgrade")]
+    #[must_use]
+    pub fn replaceable(mut self) -> Self {
+        self.succession = Some(Succession::of_this_process());
         self
     }
 
@@ -266,7 +289,7 @@ impl Kernel for Os {
         }
         for event in &self.events {
             match Token(event.token().0) {
-                SIGNALS | STOPPER => self.signalled = true,
+                SIGNALS | STOPPER | SUCCESSOR => self.signalled = true,
                 TIMER => {}
                 token => raise(token, flags(event).into()),
             }
@@ -291,10 +314,14 @@ impl Kernel for Os {
 
     fn forget_listener(&mut self, listener: &mut OsListener) {
         self.deregister(listener.raw_fd());
+        listener.keep_file();
     }
 
     fn forget_datagrams(&mut self, datagrams: &mut OsDatagrams) {
         self.deregister(datagrams.raw_fd());
+        if let OsDatagrams::Unix(unix) = datagrams {
+            unix.keep_file();
+        }
     }
 
     fn connect(&mut self, peer: SocketAddr) -> io::Result<OsStream> {
@@ -314,12 +341,39 @@ impl Kernel for Os {
             SIGTERM | SIGINT => Some(Signal::Stop),
             SIGUSR1 | SIGQUIT => Some(Signal::Report),
             SIGHUP => Some(self.hang_up),
+            #[cfg(feature = "upgrade")]
+            SIGUSR2 => Some(Signal::Upgrade),
+            #[cfg(not(feature = "upgrade"))]
             SIGUSR2 => Some(Signal::Unused("SIGUSR2")),
+            #[cfg(feature = "upgrade")]
+            SIGCHLD => self.succession.as_mut()?.child_ended(),
             _ => None,
         });
         let signal = signal.or_else(|| self.stopper.as_deref()?.take());
+        #[cfg(feature = "upgrade")]
+        let signal = signal.or_else(|| self.succession.as_mut()?.news());
         self.signalled = signal.is_some();
         signal
+    }
+
+    #[cfg(feature = "upgrade")]
+    fn start_successor(
+        &mut self,
+        sockets: &[super::kernel::HandedOver<'_, OsListener, OsDatagrams>],
+    ) -> io::Result<u32> {
+        let unknown = || io::Error::from(io::ErrorKind::Unsupported);
+        let handed: io::Result<Vec<_>> = sockets.iter().map(successor::handed_over).collect();
+        let succession = self.succession.as_mut().ok_or_else(unknown)?;
+        let (pid, pair) = succession.start(handed?)?;
+        self.register(&mut SourceFd(&pair), SUCCESSOR, Interest::READABLE)?;
+        Ok(pid)
+    }
+
+    #[cfg(feature = "upgrade")]
+    fn end_successor(&mut self) {
+        if let Some(succession) = &mut self.succession {
+            succession.end();
+        }
     }
 
     fn notify(&mut self, notice: Notice) {
@@ -331,60 +385,5 @@ impl Kernel for Os {
     /// As bind(2) has it, and more: with net.ipv4.ip_nonlocal_bind=1 it takes any address.
     fn is_local(&self, address: SocketAddr) -> bool {
         bind::is_local(address)
-    }
-}
-
-/// A datagram socket.
-#[derive(Debug)]
-pub enum OsDatagrams {
-    /// UDP.
-    Udp(BatchUdp),
-    /// A Unix socket.
-    Unix(Box<UnixDatagrams>),
-}
-
-impl OsDatagrams {
-    fn raw_fd(&self) -> RawFd {
-        match self {
-            Self::Udp(udp) => udp.raw_fd(),
-            Self::Unix(unix) => unix.raw_fd(),
-        }
-    }
-}
-
-impl Datagrams for OsDatagrams {
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Udp(udp) => udp.local_addr(),
-            Self::Unix(unix) => unix.local_addr(),
-        }
-    }
-
-    fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
-        match self {
-            Self::Udp(udp) => udp.receive(slots, most),
-            Self::Unix(unix) => unix.receive(slots, most),
-        }
-    }
-
-    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
-        match self {
-            Self::Udp(udp) => udp.send(transmit),
-            Self::Unix(unix) => unix.send(transmit),
-        }
-    }
-
-    fn max_segments(&self) -> usize {
-        match self {
-            Self::Udp(udp) => udp.max_segments(),
-            Self::Unix(unix) => unix.max_segments(),
-        }
-    }
-
-    fn kernel_drops(&mut self) -> Option<u32> {
-        match self {
-            Self::Udp(udp) => udp.kernel_drops(),
-            Self::Unix(unix) => unix.kernel_drops(),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The real kernel's listening sockets and connections. TCP's and Unix's differ in how they are opened
+//! The real kernel's sockets. TCP's and Unix's differ in how they are opened
 //! and named; what is done with them afterwards are the same calls.
 
 use std::io::{self, Read, Write};
@@ -9,9 +9,10 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::Socket;
 
 use super::attempt::{is_would_block, still_connecting};
+use super::batch_udp::BatchUdp;
 use super::bind;
-use super::kernel::{Listener, Stream};
-use super::unix::SocketFile;
+use super::kernel::{Datagrams, Listener, RecvSlots, Stream, Transmit};
+use super::unix::{SocketFile, UnixDatagrams};
 
 /// A listening socket.
 #[derive(Debug)]
@@ -56,6 +57,12 @@ impl OsListener {
     /// What the poll watches.
     pub(super) fn raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// It has made a file.
+    #[cfg(feature = "upgrade")]
+    pub(super) fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Who comes after this process has the file now.
@@ -142,6 +149,62 @@ impl Stream for OsStream {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
+    }
+}
+
+/// A datagram socket.
+#[derive(Debug)]
+pub enum OsDatagrams {
+    /// UDP.
+    Udp(BatchUdp),
+    /// A Unix socket.
+    Unix(Box<UnixDatagrams>),
+}
+
+impl OsDatagrams {
+    /// What the poll watches.
+    pub(super) fn raw_fd(&self) -> RawFd {
+        match self {
+            Self::Udp(udp) => udp.raw_fd(),
+            Self::Unix(unix) => unix.raw_fd(),
+        }
+    }
+}
+
+impl Datagrams for OsDatagrams {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(udp) => udp.local_addr(),
+            Self::Unix(unix) => unix.local_addr(),
+        }
+    }
+
+    fn receive(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
+        match self {
+            Self::Udp(udp) => udp.receive(slots, most),
+            Self::Unix(unix) => unix.receive(slots, most),
+        }
+    }
+
+    fn send(&mut self, transmit: &Transmit<'_>) -> io::Result<()> {
+        match self {
+            Self::Udp(udp) => udp.send(transmit),
+            Self::Unix(unix) => unix.send(transmit),
+        }
+    }
+
+    fn max_segments(&self) -> usize {
+        match self {
+            Self::Udp(udp) => udp.max_segments(),
+            Self::Unix(unix) => unix.max_segments(),
+        }
+    }
+
+    fn kernel_drops(&mut self) -> Option<u32> {
+        match self {
+            Self::Udp(udp) => udp.kernel_drops(),
+            Self::Unix(unix) => unix.kernel_drops(),
+        }
     }
 }
 

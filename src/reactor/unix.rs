@@ -79,16 +79,22 @@ pub fn datagrams(path: &Path, mode: u32) -> io::Result<UnixDatagrams> {
     Ok(datagrams)
 }
 
-/// A listening Unix socket that somebody else has opened; its file is theirs.
+/// A listening Unix socket that somebody else has opened, with its file, where that comes with it.
 #[must_use]
-pub fn adopt_listener(socket: Socket) -> OsListener {
-    OsListener::new(socket)
+pub fn adopt_listener(socket: Socket, file: Option<&Path>) -> OsListener {
+    let listener = OsListener::new(socket);
+    match file {
+        Some(path) => listener.with_file(SocketFile::new(path)),
+        None => listener,
+    }
 }
 
 /// The same for datagrams.
 #[must_use]
-pub fn adopt_datagrams(socket: Socket) -> UnixDatagrams {
-    UnixDatagrams::new(socket)
+pub fn adopt_datagrams(socket: Socket, file: Option<&Path>) -> UnixDatagrams {
+    let mut datagrams = UnixDatagrams::new(socket);
+    datagrams.file = file.map(SocketFile::new);
+    datagrams
 }
 
 fn bound(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, SocketFile)> {
@@ -144,6 +150,12 @@ impl UnixDatagrams {
     /// What the poll watches.
     pub(super) fn raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// It has made a file.
+    #[cfg(feature = "upgrade")]
+    pub(super) fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Who comes after this process has the file now.

@@ -58,6 +58,11 @@ impl<L: Listener> Acceptor<L> {
         self.listener.raise(ready);
     }
 
+    /// The listener itself, to look at.
+    pub fn get(&self) -> &L {
+        self.listener.get()
+    }
+
     /// The listener itself, to register it.
     pub fn io(&mut self) -> &mut L {
         self.listener.io()

@@ -133,6 +133,11 @@ impl<D: Datagrams> DatagramSocket<D> {
         !self.socket.is_readable()
     }
 
+    /// The socket itself, to look at.
+    pub fn get(&self) -> &D {
+        self.socket.get()
+    }
+
     /// The socket itself, to register it.
     pub fn io(&mut self) -> &mut D {
         self.socket.io()

@@ -47,7 +47,10 @@ impl<K: Kernel> Server<K> {
     /// when it finds no more. What waits in the backlog is reset as the listeners close.
     pub(super) fn begin_drain(&mut self) {
         info!("stopping: {} connections to drain", self.connections.len());
-        self.kernel.notify(Notice::Stopping);
+        if !self.upgrade.is_done() {
+            self.kernel.notify(Notice::Stopping);
+        }
+        self.give_up_upgrade();
         let timeout = self.settings.drain_timeout;
         self.drain = Some(Drain {
             stage: Stage::Reading,

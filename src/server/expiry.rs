@@ -18,6 +18,9 @@ impl<K: Kernel> Server<K> {
             self.kernel.notify(Notice::Alive);
             self.alive_at = self.settings.watchdog_interval.map(|it| now + it);
         }
+        if self.upgrade.next_deadline().is_some_and(|at| at <= now) {
+            self.give_up_upgrade();
+        }
         if self.register_outage.ends(now) {
             info!("connections are taken in again");
         }

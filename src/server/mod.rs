@@ -16,6 +16,7 @@ pub mod peer;
 pub mod settings;
 mod source;
 mod turn;
+pub mod upgrade;
 
 use std::io;
 use std::time::Instant;
@@ -39,12 +40,15 @@ use datagrams::{DatagramSocket, DatagramWorkbench, RECEIVES_PER_TURN};
 use drain::Drain;
 pub use settings::{LINGER_TIMEOUT, PHASE_MAX, Settings, Sizes};
 use source::Source;
+use upgrade::Upgrade;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Everybody had their replies, or the time for that was over.
     Drained,
+    /// Another process serves in its place, and its own connections have come to their end.
+    Replaced,
     /// A second signal came while the first was obeyed.
     Aborted,
 }
@@ -72,6 +76,7 @@ pub struct Server<K: Kernel = Os> {
     /// The kernel would not watch a connection.
     register_outage: Outage,
     drain: Option<Drain>,
+    upgrade: Upgrade,
     fullness: Fullness,
     admission: Admission,
     /// The time: read when a turn begins, and again after each piece of work, as that is when the
@@ -146,6 +151,7 @@ impl<K: Kernel> Server<K> {
             datagram_bench,
             register_outage: Outage::default(),
             drain: None,
+            upgrade: Upgrade::None,
             fullness: Fullness::default(),
             admission: Admission::new(settings.allowed.clone(), settings.max_per_client),
             now,

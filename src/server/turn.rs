@@ -39,6 +39,7 @@ impl<K: Kernel> Program for Server<K> {
         let pauses = pauses.chain(self.register_outage.over_at());
         let pauses = pauses.chain(self.alive_at);
         let drain = self.drain.as_ref().and_then(Drain::next_deadline);
+        let pauses = pauses.chain(self.upgrade.next_deadline());
         let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
         Some(next.saturating_duration_since(self.now))
     }
@@ -96,6 +97,9 @@ impl<K: Kernel> Program for Server<K> {
             Signal::Stop if self.was_draining => return Some(Exit::Aborted),
             Signal::Stop | Signal::HangUp if self.drain.is_some() => {}
             Signal::Stop | Signal::HangUp => self.begin_drain(),
+            Signal::Upgrade => self.begin_upgrade(),
+            Signal::Replaced(pid) => self.end_upgrade(pid),
+            Signal::NotReplaced => self.fail_upgrade(),
             Signal::Unused(name) => info!("{name}: nothing to do"),
         }
         None
@@ -108,6 +112,9 @@ impl<K: Kernel> Program for Server<K> {
         self.expire();
         self.keep_drain_deadlines();
         self.note_fullness();
+        if self.upgrade.is_done() && self.connections.is_empty() && self.drain.is_none() {
+            return Some(Exit::Replaced);
+        }
         self.is_drained().then_some(Exit::Drained)
     }
 }

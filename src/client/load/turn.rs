@@ -82,8 +82,8 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Program for Load<K, C, W> {
         match signal {
             Signal::Stop => self.stops += 1,
             Signal::Report => self.watching(W::tell_so_far),
-            // They come to servers alone.
-            Signal::HangUp | Signal::Unused(_) => {}
+            // All others come to servers alone.
+            _ => {}
         }
         None
     }

@@ -108,10 +108,10 @@ impl<K: Kernel, R: Write, S: Write> Program for Pinger<K, R, S> {
     fn obey(&mut self, signal: Signal) -> Option<()> {
         match signal {
             Signal::Report => self.tell_so_far(),
-            // They come to servers alone.
-            Signal::HangUp | Signal::Unused(_) => {}
             Signal::Stop if self.ends_at.is_some() => self.ends_at = Some(self.now),
             Signal::Stop => self.stop_at(self.now + LAST_CHANCE),
+            // All others come to servers alone.
+            _ => {}
         }
         None
     }
@@ -280,7 +280,7 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
             match self.kernel.next_signal() {
                 Some(Signal::Stop) => break,
                 Some(Signal::Report) => self.tell_so_far(),
-                Some(Signal::HangUp | Signal::Unused(_)) | None => {}
+                Some(_) | None => {}
             }
             let waited_bytes = self.results.waiting_bytes();
             self.write();

@@ -11,7 +11,7 @@ use crate::support::client::{ask, connect, replies_to, udp};
 use crate::support::server::{Server, run};
 use crate::support::{GUARD, has_ipv6, skip};
 
-const ONE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const ONE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
 
 fn connect_from(local: Ipv4Addr, to: SocketAddr) -> TcpStream {
@@ -62,7 +62,9 @@ fn a_client_has_no_more_than_its_share() {
     let server = Server::start_at(&["0.0.0.0:0"], &["--max-per-client", "2", "-v"]);
     let at = SocketAddr::from((ONE, server.port()));
     let mut own = vec![connect_from(ONE, at), connect_from(ONE, at)];
-    own.iter().for_each(|it| ask(it, b"ping\n", b"pong\n"));
+    for it in &own {
+        ask(it, b"ping\n", b"pong\n");
+    }
     assert!(is_closed(&connect_from(ONE, at)));
     server.wait_for_line("refused: per_client");
     ask(&connect_from(OTHER, at), b"ping\n", b"pong\n");
@@ -82,7 +84,7 @@ fn admission(max_per_client: usize) -> Admission {
 }
 
 fn ip(text: &str) -> Option<IpAddr> {
-    Some(text.parse().unwrap())
+    text.parse().ok()
 }
 
 /// A host can choose among the addresses of its network, and an IPv4 one is the same in both forms.
@@ -140,7 +142,7 @@ fn networks_are_understood() {
     ] {
         let words = ["serve", "--allow", network].map(std::ffi::OsString::from);
         let Ok(pingpong::inside::cli::Command::Serve(options)) =
-            pingpong::inside::cli::parse(words.into_iter(), [])
+            pingpong::inside::cli::parse(words, [])
         else {
             panic!("{network}");
         };

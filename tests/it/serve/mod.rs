@@ -28,4 +28,6 @@ mod udp_kernel;
 mod udp_network;
 mod udp_options;
 mod unix;
+#[cfg(feature = "upgrade")]
+mod upgrade;
 mod why_not;

@@ -259,7 +259,7 @@ fn super_packets() {
     let packet = all.concat().into_bytes();
     for _ in 0..20 {
         let transmit = Transmit {
-            destination: server.udp[0].into(),
+            destination: server.udp[0],
             ecn: None,
             contents: &packet,
             segment_size: (segments > 1).then_some(all[0].len()),

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -91,8 +90,8 @@ fn datagrams_without_a_reply_are_counted() {
     let nobody = UnixDatagram::unbound().unwrap();
     nobody.send_to(b"ping", &to).unwrap();
     let client = datagram(&folder, "c", &to);
-    let whole = [b"ping ".as_slice(), &[b'x'; 65_531]].concat();
-    let pong = [b"pong ".as_slice(), &[b'x'; 65_531]].concat();
+    let whole = [b"ping ".as_slice(), &vec![b'x'; 65_531]].concat();
+    let pong = [b"pong ".as_slice(), &vec![b'x'; 65_531]].concat();
     client.send(&[&whole[..], b"y"].concat()).unwrap();
     for silent in ["pong", "", "hi"] {
         client.send(silent.as_bytes()).unwrap();

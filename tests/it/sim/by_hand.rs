@@ -1,7 +1,7 @@
 //! A server on the simulated kernel whose turns a test makes one by one, to see what each does. The
 //! checks of schedules are off.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use super::world::World;
 
 /// A kernel to which nothing happens any more has the operator stop the server: so there is always
 /// something to come.
-const END_MS: u64 = 10_000;
+const END_MS: u64 = 15_000;
 
 pub struct ByHand {
     world: Rc<RefCell<World>>,
@@ -52,6 +52,10 @@ impl ByHand {
 
     pub fn world(&self) -> Ref<'_, World> {
         self.world.borrow()
+    }
+
+    pub fn world_mut(&mut self) -> RefMut<'_, World> {
+        self.world.borrow_mut()
     }
 
     pub fn now_ms(&self) -> u64 {

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pingpong::inside::reactor::kernel::{
-    Datagrams, Kernel, Listener, Readiness, RecvSlots, Signal, Stream, Token, Transmit,
+    Datagrams, HandedOver, Kernel, Listener, Notice, Readiness, RecvSlots, Signal, Stream, Token,
+    Transmit,
 };
 
 use super::socket::Id;
@@ -97,9 +98,31 @@ impl Kernel for SimKernel {
         match signal {
             Signal::Stop => world.note_stop(),
             Signal::Report => world.note_report(),
-            Signal::HangUp | Signal::Unused(_) => {}
+            _ => {}
         }
         Some(signal)
+    }
+
+    fn start_successor(
+        &mut self,
+        sockets: &[HandedOver<'_, SimListener, SimDatagrams>],
+    ) -> io::Result<u32> {
+        let world = &mut *self.0.borrow_mut();
+        say!(world, "a successor starts, with {} sockets", sockets.len());
+        world.successors.push((sockets.len(), None));
+        world.start_error.map_or(Ok(7), |error| Err(error.into()))
+    }
+
+    fn end_successor(&mut self) {
+        let world = &mut *self.0.borrow_mut();
+        let now_ns = world.now_ns;
+        if let Some((_, ended_ns)) = world.successors.last_mut() {
+            *ended_ns = Some(now_ns);
+        }
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.0.borrow_mut().notices.push(notice);
     }
 
     fn is_local(&self, address: SocketAddr) -> bool {

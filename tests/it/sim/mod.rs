@@ -35,6 +35,8 @@ mod program;
 #[cfg(test)]
 mod puppet;
 mod reference;
+#[cfg(test)]
+mod replaced;
 pub mod rng;
 mod schedule;
 #[cfg(test)]

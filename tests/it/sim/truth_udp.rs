@@ -9,7 +9,8 @@ use pingpong::inside::reactor::bind::{self, BindOptions};
 use pingpong::inside::reactor::kernel::{
     Datagrams, Kernel, Readiness, RecvSlots, SLOTS_PER_CALL, Token,
 };
-use pingpong::inside::reactor::os::{Os, OsDatagrams};
+use pingpong::inside::reactor::os::Os;
+use pingpong::inside::reactor::sockets::OsDatagrams;
 
 use super::kernel::SimKernel;
 use super::peer::{DatagramPeer, Peer, Role};

@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use pingpong::inside::reactor::kernel::{Signal, Token};
+use pingpong::inside::reactor::kernel::{Notice, Signal, Token};
+use rustix::io::Errno;
 
 use super::faults::{Call, Fault, Faults};
 use super::peer::Peer;
@@ -112,6 +113,13 @@ pub struct World {
     pub idle_waits: usize,
     /// What had been done when the last wait ended: events, successes and faults.
     pub done_before: usize,
+    /// The programs that were started to replace the server: how many sockets each was handed, and
+    /// when it was ended.
+    pub successors: Vec<(usize, Option<u64>)>,
+    /// Why none can be started.
+    pub start_error: Option<Errno>,
+    /// What the service manager was told.
+    pub notices: Vec<Notice>,
     /// Not a server makes the calls, but a test of this kernel.
     pub is_unchecked: bool,
     /// What went wrong first.
@@ -192,6 +200,9 @@ impl World {
             events_before: 0,
             idle_waits: 0,
             done_before: 0,
+            successors: Vec::new(),
+            start_error: None,
+            notices: Vec::new(),
             is_unchecked: false,
             violation: None,
             trace: is_traced.then(Vec::new),

@@ -72,23 +72,8 @@ impl Server {
 
     /// Starts a command that serves, and waits until it is reachable. It must log: its port is in
     /// there.
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = Reaped(command.spawn().unwrap());
-        let stderr = child.0.stderr.take().unwrap();
-        let log = Arc::new(Log::default());
-        std::thread::spawn({
-            let log = log.clone();
-            move || log.follow(stderr)
-        });
-        let mut server = Self {
-            child,
-            log,
-            tcp: Vec::new(),
-            udp: Vec::new(),
-            unix: Vec::new(),
-        };
-        server.wait_for_line("listening on ");
+    pub(crate) fn spawn(command: Command) -> Self {
+        let mut server = Self::spawn_unasked(command);
         // It has told about all of its sockets when it answers this.
         server.report();
         for line in server.lines() {
@@ -102,6 +87,27 @@ impl Server {
                 _ => panic!("no URL: {line}"),
             }
         }
+        server
+    }
+
+    /// The same, for a command that passes no signals on: nothing is known but that it listens.
+    pub(crate) fn spawn_unasked(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = Reaped(command.spawn().unwrap());
+        let stderr = child.0.stderr.take().unwrap();
+        let log = Arc::new(Log::default());
+        std::thread::spawn({
+            let log = log.clone();
+            move || log.follow(stderr)
+        });
+        let server = Self {
+            child,
+            log,
+            tcp: Vec::new(),
+            udp: Vec::new(),
+            unix: Vec::new(),
+        };
+        server.wait_for_line("listening on ");
         server
     }
 

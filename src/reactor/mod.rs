@@ -7,6 +7,7 @@
 //! is the same for the server and the clients. The [kernel] is a trait: this is the
 //! seam behind which all IO happens, and [`os`] is the one that talks to a real one.
 
+pub mod acceptor;
 pub mod attempt;
 pub mod batch_udp;
 pub mod bind;

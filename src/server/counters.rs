@@ -1,6 +1,7 @@
 //! What has happened so far: everything that the server does not do aloud is counted here.
 
 use crate::protocol::datagram::DropReason;
+use crate::reactor::acceptor::AcceptError;
 use crate::reasons::reasons;
 use crate::transport::Transport;
 
@@ -33,20 +34,6 @@ reasons! {
         Allow = "allow",
         /// Its client has `--max-per-client` connections already.
         PerClient = "per_client",
-    }
-}
-
-reasons! {
-    /// Why a connection could not be accepted.
-    AcceptError {
-        /// This process or host is out of descriptors or memory; the connection waits in the backlog.
-        Exhausted = "exhausted",
-        /// The connection was gone, or refused by the kernel, before it was accepted.
-        Connection = "connection",
-        /// The kernel would not watch it (epoll_ctl(2)), so it was closed.
-        Register = "register",
-        /// Any other reason: accepting pauses, as when something has run out.
-        Other = "other",
     }
 }
 

@@ -25,6 +25,7 @@ use log::info;
 use slab::Slab;
 
 use crate::logging::lost_lines;
+use crate::reactor::acceptor::Acceptor;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::kernel::{Kernel, RecvSlots};
 use crate::reactor::os::Os;
@@ -32,7 +33,7 @@ use crate::reactor::outage::Outage;
 use crate::reactor::run_queue::{RunQueue, Standing};
 use crate::state::State;
 use crate::transport::Endpoint;
-use accept::{Acceptor, Fullness};
+use accept::Fullness;
 use admission::Admission;
 use connection::{Connection, Workbench};
 use counters::Counters;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
-use super::accept::Acceptor;
 use super::datagrams::DatagramSocket;
 use super::drain::Drain;
 use super::source::Source;
 use super::{Exit, Server};
+use crate::reactor::acceptor::Acceptor;
 use crate::reactor::kernel::{Kernel, Signal};
 use crate::reactor::program::Program;
 

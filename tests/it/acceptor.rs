@@ -6,10 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use pingpong::inside::reactor::acceptor::{Acceptor, FAILURES_MAX};
 use pingpong::inside::reactor::deadlines::RETRY_AFTER;
 use pingpong::inside::reactor::kernel::{Listener, Readiness, Stream};
 use pingpong::inside::reactor::outage::OVER_AFTER;
-use pingpong::inside::server::accept::{Acceptor, FAILURES_MAX};
 use pingpong::inside::server::counters::Counters;
 use pingpong::inside::transport::Endpoint;
 use rustix::io::Errno;
@@ -76,8 +76,10 @@ impl Tried {
 
     /// Says whether there was a connection.
     fn accept(&mut self) -> bool {
-        let accepted = self.acceptor.accept(&mut self.counters, self.start);
-        accepted.is_some()
+        let accepted = self.acceptor.accept(self.start);
+        accepted
+            .inspect_err(|reason| self.counters.count_accept_error(*reason))
+            .is_ok_and(|accepted| accepted.is_some())
     }
 
     /// How many tries it takes until it pauses, if it does before the outcomes are used up.

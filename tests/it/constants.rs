@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use pingpong::inside::logging::limit::LINES_PER_S;
+use pingpong::inside::reactor::acceptor::FAILURES_MAX;
 use pingpong::inside::reactor::bind::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 use pingpong::inside::reactor::deadlines::{RETRY_AFTER, TICK};
 use pingpong::inside::reactor::kernel::{SLOT_MAX_BYTES, SLOTS_PER_CALL};
 use pingpong::inside::reactor::outage::OVER_AFTER;
-use pingpong::inside::server::accept::FAILURES_MAX;
 use pingpong::inside::server::connection::LOGGED_BYTES;
 use pingpong::inside::server::datagrams::RECEIVES_PER_TURN;
 use pingpong::inside::server::{LINGER_TIMEOUT, PHASE_MAX, Sizes};

@@ -1,7 +1,8 @@
 //! Every counter under its name: what is counted as one thing must not be told as another.
 
 use pingpong::inside::protocol::datagram::DropReason as Dropped;
-use pingpong::inside::server::counters::{AcceptError, CloseReason, Counters, Traffic};
+use pingpong::inside::reactor::acceptor::AcceptError;
+use pingpong::inside::server::counters::{CloseReason, Counters, Traffic};
 
 /// As docs/operations.md lists them, each with another number.
 const TOLD: &str = "\

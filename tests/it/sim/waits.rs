@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use pingpong::inside::reactor::acceptor::FAILURES_MAX;
 use pingpong::inside::reactor::deadlines::{RETRY_AFTER, TICK};
 use pingpong::inside::reactor::outage::OVER_AFTER;
 use pingpong::inside::server::LINGER_TIMEOUT;
-use pingpong::inside::server::accept::FAILURES_MAX;
 use pingpong::inside::server::datagrams::RECEIVES_PER_TURN;
 use rustix::io::Errno;
 

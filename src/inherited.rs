@@ -14,7 +14,7 @@ use crate::listen::{Listen, Sockets, StartError};
 use crate::reactor::bind::{self, BindOptions};
 use crate::reactor::sockets::OsDatagrams;
 use crate::reactor::unix;
-use crate::reactor::{OWN_FILE, READY};
+use crate::reactor::{ADMIN, ADMIN_FILE, OWN_FILE, READY};
 use crate::transport::Endpoint;
 
 /// What was inherited.
@@ -22,6 +22,8 @@ use crate::transport::Endpoint;
 pub struct Inherited {
     /// The sockets.
     pub sockets: Sockets,
+    /// Those that were named for the pages of `--admin`.
+    pub admin: Sockets,
     /// Where the process that this one replaces waits for a word.
     predecessor: Option<UnixStream>,
 }
@@ -39,13 +41,12 @@ impl Inherited {
     }
 }
 
-/// Takes the sockets that the environment (`LISTEN_FDS`) says are there; `None` where it speaks of
-/// none. They are used in place of the addresses of `listen`, whose options they get as far as those
+/// Takes the sockets that the environment (`LISTEN_FDS`) says are there. They are used in place of the addresses of `listen`, whose options they get as far as those
 /// are not about opening one.
 ///
 /// # Errors
 /// One of them is of a kind that is not served.
-pub fn take(listen: &Listen) -> Result<Option<Inherited>, StartError> {
+pub fn take(listen: &Listen) -> Result<Inherited, StartError> {
     let mut handed = ListenFd::from_env();
     let count = handed.len();
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -60,7 +61,7 @@ pub fn take(listen: &Listen) -> Result<Option<Inherited>, StartError> {
             )
         })?;
     }
-    Ok((count > 0).then_some(inherited))
+    Ok(inherited)
 }
 
 fn adopt(
@@ -71,8 +72,13 @@ fn adopt(
 ) -> io::Result<()> {
     let Inherited {
         sockets,
+        admin,
         predecessor,
     } = inherited;
+    let sockets = match name {
+        ADMIN | ADMIN_FILE => admin,
+        _ => sockets,
+    };
     if name == READY {
         let stream = handed.take_unix_listener(index)?;
         *predecessor = stream.map(|it| UnixStream::from(OwnedFd::from(it)));
@@ -112,7 +118,7 @@ fn adopt(
 /// The file that a Unix socket comes with, if it does.
 fn own_file<'a>(at: &'a Endpoint, name: &str) -> Option<&'a Path> {
     match at {
-        Endpoint::Unix(path) if name == OWN_FILE => Some(path),
+        Endpoint::Unix(path) if matches!(name, OWN_FILE | ADMIN_FILE) => Some(path),
         _ => None,
     }
 }

@@ -15,6 +15,9 @@
 
 #[path = "address.rs"]
 pub mod address;
+#[cfg(feature = "admin")]
+#[path = "admin/mod.rs"]
+pub mod admin;
 #[path = "cli/mod.rs"]
 pub mod cli;
 #[cfg(any(feature = "load", feature = "ping"))]

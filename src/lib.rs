@@ -34,13 +34,15 @@ pub use inside::listen::Listen;
 pub use inside::protocol;
 pub use inside::protocol::stream::Rules;
 pub use inside::reactor::kernel;
-pub use inside::reactor::os::Stopper;
 pub use inside::reactor::program::Program;
+pub use inside::reactor::stopper::Stopper;
 pub use inside::server::{Exit, Server, Settings};
 pub use inside::start::Config;
 pub use inside::start_error::StartError;
 pub use inside::transport::{Endpoint, Transport};
 
+#[cfg(feature = "admin")]
+use inside::admin;
 #[cfg(any(feature = "load", feature = "ping"))]
 use inside::client;
 use inside::{

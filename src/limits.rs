@@ -13,6 +13,10 @@ const ASSUMED_OPEN: usize = 12;
 /// Descriptors that a server needs for a moment: a socket that asks whether an address is local.
 pub const FOR_A_MOMENT: usize = 1;
 
+/// Where there are few descriptors, no more than this part of them is kept for a program that replaces
+/// this one: that matters only while all connections are taken.
+const FOR_SUCCESSOR: usize = 64;
+
 /// The limit on open descriptors (RLIMIT_NOFILE, getrlimit(2)), and what of it is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
@@ -47,6 +51,18 @@ impl Descriptors {
     #[must_use]
     pub fn taken_with(self, more: usize) -> usize {
         self.open.unwrap_or(ASSUMED_OPEN).saturating_add(more)
+    }
+
+    /// How many are kept for a program that replaces this one: a copy of each socket, and the pairs by
+    /// which it tells that it has begun and that it serves.
+    #[must_use]
+    pub fn kept_for_successor(self, sockets: usize) -> usize {
+        let needed = if cfg!(feature = "upgrade") {
+            sockets + 4 - FOR_A_MOMENT
+        } else {
+            0
+        };
+        needed.min(self.limit / FOR_SUCCESSOR)
     }
 
     /// How many connections there is room for beside `more` other descriptors.

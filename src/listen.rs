@@ -69,7 +69,9 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    fn is_empty(&self) -> bool {
+    /// There is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.listeners.is_empty() && self.datagrams.is_empty()
     }
 
@@ -120,16 +122,39 @@ pub fn open(listen: &Listen) -> Result<Sockets, StartError> {
     Ok(sockets)
 }
 
+/// Opens the listeners for the pages of `--admin`: TCP, or a Unix socket for streams.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(feature = "admin")]
+pub fn open_admin(listen: &Listen, address: &Address) -> Result<Sockets, StartError> {
+    let listen = Listen {
+        addresses: vec![address.clone()],
+        tcp: true,
+        udp: false,
+        ..listen.clone()
+    };
+    match address {
+        Address::Inet(_) => open(&listen),
+        Address::Unix(path) => open_unix_streams(&listen, path),
+    }
+}
+
+fn open_unix_streams(listen: &Listen, path: &Path) -> Result<Sockets, StartError> {
+    let listener = unix::listener(path, listen.unix_mode, listen.backlog)
+        .map_err(|error| StartError::unix_not_opened(path, &error))?;
+    Ok(Sockets {
+        listeners: vec![(listener, Endpoint::Unix(path.to_owned()))],
+        datagrams: Vec::new(),
+    })
+}
+
 /// The socket for streams is at the path itself, and that for datagrams beside it.
 fn open_unix(listen: &Listen, path: &Path) -> Result<Sockets, StartError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(unix::DATAGRAM_SUFFIX);
     let beside = PathBuf::from(beside);
-    let mut sockets = Sockets::default();
-    let listener = unix::listener(path, listen.unix_mode, listen.backlog)
-        .map_err(|error| StartError::unix_not_opened(path, &error))?;
-    let at = Endpoint::Unix(path.to_owned());
-    sockets.listeners.push((listener, at));
+    let mut sockets = open_unix_streams(listen, path)?;
     let datagrams = unix::datagrams(&beside, listen.unix_mode)
         .map_err(|error| StartError::unix_not_opened(&beside, &error))?;
     let datagrams = OsDatagrams::Unix(Box::new(datagrams));

@@ -7,13 +7,18 @@ use std::time::Duration;
 use ipnet::IpNet;
 use log::{info, warn};
 
-use crate::inherited;
+#[cfg(feature = "admin")]
+use crate::address::Address;
+#[cfg(feature = "admin")]
+use crate::admin::DESCRIPTORS_MAX;
+use crate::inherited::{self, Inherited};
 use crate::limits;
 use crate::listen::{self, Listen, Sockets};
 use crate::protocol::stream::Rules;
 use crate::reactor::kernel::{Kernel, Notice};
-use crate::reactor::os::{Os, Stopper};
+use crate::reactor::os::Os;
 use crate::reactor::program::Program;
+use crate::reactor::stopper::Stopper;
 use crate::reactor::supervisor::{Supervisor, watchdog_interval};
 use crate::server::admission::Allowed;
 use crate::server::{Exit, Server, Settings};
@@ -44,6 +49,9 @@ pub struct Config {
     pub other_rate_per_s: u32,
     /// How long to spin before sleeping.
     pub busy_poll: Duration,
+    /// Where metrics and health are shown over HTTP.
+    #[cfg(feature = "admin")]
+    pub admin: Option<Address>,
 }
 
 impl Default for Config {
@@ -59,7 +67,39 @@ impl Default for Config {
             drain_timeout: settings.drain_timeout,
             other_rate_per_s: settings.other_rate_per_s,
             busy_poll: settings.busy_poll,
+            #[cfg(feature = "admin")]
+            admin: None,
         }
+    }
+}
+
+/// What a server begins with.
+struct Beginning {
+    sockets: Sockets,
+    /// Listeners for the pages.
+    #[cfg(feature = "admin")]
+    admin: Sockets,
+    watchdog_interval: Option<Duration>,
+}
+
+impl Beginning {
+    /// With the sockets of the command line, where none were inherited.
+    fn with(config: &Config, inherited: &mut Inherited) -> Result<Self, StartError> {
+        let mut sockets = mem::take(&mut inherited.sockets);
+        if sockets.is_empty() {
+            sockets = listen::open(&config.listen)?;
+        }
+        Ok(Self {
+            sockets,
+            #[cfg(feature = "admin")]
+            admin: match (mem::take(&mut inherited.admin), &config.admin) {
+                (admin, Some(address)) if admin.is_empty() => {
+                    listen::open_admin(&config.listen, address)?
+                }
+                (admin, _) => admin,
+            },
+            watchdog_interval: None,
+        })
     }
 }
 
@@ -70,7 +110,8 @@ impl Server {
     /// # Errors
     /// An address cannot be had, or there are too few descriptors for even one connection.
     pub fn bind(config: &Config) -> Result<Self, StartError> {
-        Self::on(config, listen::open, None, Os::without_signals)
+        let beginning = || Beginning::with(config, &mut Inherited::default());
+        Self::on(config, beginning, Os::without_signals)
     }
 
     /// As [`Server::bind`], for a process that is nothing but the server: SIGTERM, SIGINT, SIGHUP,
@@ -80,13 +121,13 @@ impl Server {
     /// # Errors
     /// As for [`Server::bind`]; or what was inherited cannot be served.
     pub fn bind_as_process(config: &Config) -> Result<Self, StartError> {
-        let mut inherited = None;
-        let sockets = |listen: &Listen| {
-            inherited = inherited::take(listen)?;
-            match &mut inherited {
-                Some(inherited) => Ok(mem::take(&mut inherited.sockets)),
-                None => listen::open(listen),
-            }
+        let mut inherited = inherited::take(&config.listen)?;
+        let beginning = || {
+            let beginning = Beginning::with(config, &mut inherited)?;
+            Ok(Beginning {
+                watchdog_interval: watchdog_interval(),
+                ..beginning
+            })
         };
         let kernel = || {
             let os = Os::new()?.told_to(Supervisor::from_env());
@@ -94,27 +135,30 @@ impl Server {
             let os = os.replaceable();
             Ok(os)
         };
-        let mut server = Self::on(config, sockets, watchdog_interval(), kernel)?;
-        if let Some(inherited) = &mut inherited {
-            let told = inherited.tell_ready();
-            told.map_err(|error| StartError::new("cannot take over", &error))?;
-        }
+        let mut server = Self::on(config, beginning, kernel)?;
+        let told = inherited.tell_ready();
+        told.map_err(|error| StartError::new("cannot take over", &error))?;
         server.kernel().notify(Notice::Ready);
         Ok(server)
     }
 
     fn on(
         config: &Config,
-        sockets: impl FnOnce(&Listen) -> Result<Sockets, StartError>,
-        watchdog_interval: Option<Duration>,
+        beginning: impl FnOnce() -> Result<Beginning, StartError>,
         kernel: impl FnOnce() -> io::Result<Os>,
     ) -> Result<Self, StartError> {
         // Before the sockets are opened: they count, too.
         let _ = limits::raised_nofile();
-        let sockets = sockets(&config.listen)?;
-        let kernel = kernel().map_err(|error| StartError::new("cannot wait for events", &error))?;
+        let beginning = beginning()?;
+        #[cfg_attr(not(feature = "admin"), expect(unused_mut, reason = "for the pages"))]
+        let mut kernel =
+            kernel().map_err(|error| StartError::new("cannot wait for events", &error))?;
+        #[cfg(feature = "admin")]
+        if !beginning.admin.is_empty() {
+            kernel.open_figures();
+        }
         let settings = Settings {
-            max_connections: max_connections(config, &sockets)?,
+            max_connections: max_connections(config, &beginning)?,
             allowed: Allowed(config.allow.clone()),
             max_per_client: config.max_per_client,
             rules: config.rules,
@@ -122,12 +166,29 @@ impl Server {
             drain_timeout: config.drain_timeout,
             other_rate_per_s: config.other_rate_per_s,
             busy_poll: config.busy_poll,
-            watchdog_interval,
+            watchdog_interval: beginning.watchdog_interval,
         };
-        let server = Self::new(kernel, settings, sockets.listeners, sockets.datagrams)
-            .map_err(|error| StartError::new("cannot watch the sockets", &error))?;
+        let unwatched = |error| StartError::new("cannot watch the sockets", &error);
+        let Sockets {
+            listeners,
+            datagrams,
+        } = beginning.sockets;
+        #[cfg_attr(not(feature = "admin"), expect(unused_mut, reason = "for the pages"))]
+        let mut server = Self::new(kernel, settings, listeners, datagrams).map_err(unwatched)?;
         for at in server.addresses() {
             info!("listening on {at}");
+        }
+        // Behind the first lines: to write them the log may have opened a descriptor of its own.
+        #[cfg(feature = "admin")]
+        server
+            .serve_admin(beginning.admin.listeners, limits::raised_nofile())
+            .map_err(unwatched)?;
+        #[cfg(feature = "admin")]
+        for at in server.admin_addresses() {
+            info!(
+                "listening on {}",
+                at.to_string().replace("tcp://", "http://")
+            );
         }
         Ok(server)
     }
@@ -150,14 +211,20 @@ impl Server {
 }
 
 /// How many connections are taken at once, now that everything else is open.
-fn max_connections(config: &Config, sockets: &Sockets) -> Result<usize, StartError> {
+fn max_connections(config: &Config, beginning: &Beginning) -> Result<usize, StartError> {
     let descriptors = limits::raised_nofile();
-    let mut others = limits::FOR_A_MOMENT;
+    let listeners = beginning.sockets.listeners.len();
+    let sockets = listeners + beginning.sockets.datagrams.len();
+    let mut others = limits::FOR_A_MOMENT + descriptors.kept_for_successor(sockets);
+    #[cfg(feature = "admin")]
+    if !beginning.admin.is_empty() {
+        others += DESCRIPTORS_MAX + beginning.admin.listeners.len();
+    }
     if descriptors.open.is_none() {
-        others += OWN_DESCRIPTORS + sockets.listeners.len() + sockets.datagrams.len();
+        others += OWN_DESCRIPTORS + sockets;
     }
     let room = descriptors.room_beside(others);
-    if room == 0 && !sockets.listeners.is_empty() {
+    if room == 0 && listeners > 0 {
         return Err(StartError::told(format!(
             "cannot accept even one connection: that takes {} descriptors, and {} are allowed; \
              raise the limit with ulimit -n, or LimitNOFILE= in a systemd unit",

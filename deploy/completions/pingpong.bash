@@ -284,7 +284,7 @@ _pingpong() {
             return 0
             ;;
         pingpong__subcmd__serve)
-            opts="-v -q -h -V --listen --no-tcp --no-udp --backlog --udp-buffer --reuse-port --freebind --unix-mode --max-connections --max-per-client --allow --max-message --idle-timeout --other-rate --drain-timeout --strict --busy-poll --verbose --quiet --help --version"
+            opts="-v -q -h -V --listen --no-tcp --no-udp --backlog --udp-buffer --reuse-port --freebind --unix-mode --max-connections --max-per-client --allow --max-message --idle-timeout --other-rate --drain-timeout --strict --admin --busy-poll --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -362,6 +362,10 @@ _pingpong() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --admin)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --busy-poll)

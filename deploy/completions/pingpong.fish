@@ -42,6 +42,7 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l max-message 
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l idle-timeout -d 'close after this long without a whole message and without a reply byte taken; 0 is never, but for peers that have vanished (TCP keepalive) [5m]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l other-rate -d 'UDP replies a second to what is not a ping; 0 is no limit [1000]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l drain-timeout -d 'the longest that a graceful stop takes [5s]' -r -f
+complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l admin -d 'metrics and health over HTTP: /metrics, /livez, /readyz [off]' -r -f -a "(__fish_print_hostnames)"
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l busy-poll -d 'spin this long before sleeping: CPU for latency [0]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l no-tcp -d 'serve UDP only'
 complete -c pingpong -n "__fish_pingpong_using_subcommand serve" -l no-udp -d 'serve TCP only'

@@ -112,6 +112,9 @@ const LIMITS: &[Opt<ServeOptions>] = &[
 
 #[rustfmt::skip]
 const RUNNING: &[Opt<ServeOptions>] = &[
+    #[cfg(feature = "admin")]
+    opt("--admin ADDR", "off", "metrics and health over HTTP: /metrics, /livez, /readyz",
+        Value(|it, value| set(&mut it.config.admin, value.parsed(ADDRESS).map(Some)))),
     opt("--busy-poll DUR", "0", "spin this long before sleeping: CPU for latency",
         Value(|it, value| set(&mut it.config.busy_poll, value.duration()))),
     opt("-v, --verbose", "", "log each connection; given twice, each message too",

@@ -9,6 +9,7 @@
 
 pub mod acceptor;
 pub mod attempt;
+pub mod batch;
 pub mod batch_udp;
 pub mod bind;
 pub mod bucket;
@@ -18,9 +19,12 @@ pub mod kernel;
 pub mod latch;
 pub mod os;
 pub mod outage;
+#[cfg(feature = "admin")]
+mod process;
 pub mod program;
 pub mod run_queue;
 pub mod sockets;
+pub mod stopper;
 #[cfg(feature = "upgrade")]
 pub mod successor;
 pub mod supervisor;
@@ -33,6 +37,12 @@ pub const READY: &str = "pingpong-ready";
 
 /// The name of a Unix socket whose file is this program's to remove.
 pub const OWN_FILE: &str = "pingpong-file";
+
+/// The name of a listener for the pages of `--admin`.
+pub const ADMIN: &str = "admin";
+
+/// The name of one that is a Unix socket, whose file is this program's to remove.
+pub const ADMIN_FILE: &str = "admin-file";
 
 /// The name of any other socket.
 pub const OTHER: &str = "pingpong";

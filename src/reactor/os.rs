@@ -5,13 +5,11 @@ use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use mio::event::{Event, Source};
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Waker};
+use mio::{Events, Interest, Poll};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -24,7 +22,10 @@ use signal_hook_mio::v1_0::Signals;
 use super::attempt::is_interrupted;
 use super::bind;
 use super::kernel::{Flags, Kernel, Notice, Readiness, Signal, Token};
+#[cfg(feature = "admin")]
+use super::process::Process;
 use super::sockets::{OsDatagrams, OsListener, OsStream};
+use super::stopper::{Asked, Stopper};
 #[cfg(feature = "upgrade")]
 use super::successor::{self, Succession};
 use super::supervisor::Supervisor;
@@ -66,6 +67,9 @@ pub struct Os {
     supervisor: Option<Supervisor>,
     #[cfg(feature = "upgrade")]
     succession: Option<Succession>,
+    /// `None`: nobody asks for its figures.
+    #[cfg(feature = "admin")]
+    process: Option<Process>,
 }
 
 impl Os {
@@ -130,6 +134,8 @@ impl Os {
             supervisor: None,
             #[cfg(feature = "upgrade")]
             succession: None,
+            #[cfg(feature = "admin")]
+            process: None,
             datagram_interest: Interest::READABLE,
         })
     }
@@ -139,6 +145,12 @@ impl Os {
     pub fn told_to(mut self, supervisor: Option<Supervisor>) -> Self {
         self.supervisor = supervisor;
         self
+    }
+
+    /// Opens what the figures of this process are read from.
+    #[cfg(feature = "admin")]
+    pub fn open_figures(&mut self) {
+        self.process = Some(Process::open());
     }
 
     /// The same, for who can be replaced by another program while it runs.
@@ -180,13 +192,10 @@ impl Os {
     pub fn stopper(&mut self) -> io::Result<Stopper> {
         let asked = match &self.stopper {
             Some(asked) => Arc::clone(asked),
-            None => Arc::new(Asked {
-                waker: Waker::new(self.poll.registry(), mio::Token(STOPPER.0))?,
-                stops: AtomicU32::new(0),
-            }),
+            None => Arc::new(Asked::new(self.poll.registry(), STOPPER)?),
         };
         self.stopper = Some(Arc::clone(&asked));
-        Ok(Stopper(asked))
+        Ok(Stopper::new(asked))
     }
 
     /// Has the timer end a sleep. Each time that it goes off is an edge of its own, so nobody has
@@ -220,37 +229,6 @@ impl Os {
     /// What fails here is not registered.
     fn deregister(&self, fd: RawFd) {
         let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
-    }
-}
-
-#[derive(Debug)]
-struct Asked {
-    waker: Waker,
-    /// How often it was asked to stop and has not been told.
-    stops: AtomicU32,
-}
-
-impl Asked {
-    fn take(&self) -> Option<Signal> {
-        let one_less = |stops: u32| stops.checked_sub(1);
-        let taken = self.stops.fetch_update(Relaxed, Relaxed, one_less);
-        taken.is_ok().then_some(Signal::Stop)
-    }
-}
-
-/// Stops a program from any thread, as SIGTERM would: once asks for a graceful stop, and once more,
-/// in a later turn of its loop, for an end at once.
-#[derive(Clone, Debug)]
-pub struct Stopper(Arc<Asked>);
-
-impl Stopper {
-    /// Asks it to stop, and does not wait for that.
-    ///
-    /// # Errors
-    /// It could not be woken: write(2) on its eventfd(2).
-    pub fn stop(&self) -> io::Result<()> {
-        self.0.stops.fetch_add(1, Relaxed);
-        self.0.waker.wake()
     }
 }
 
@@ -374,6 +352,13 @@ impl Kernel for Os {
         if let Some(succession) = &mut self.succession {
             succession.end();
         }
+    }
+
+    #[cfg(feature = "admin")]
+    fn process_figures(&mut self) -> super::kernel::ProcessFigures {
+        self.process
+            .as_ref()
+            .map_or_else(Default::default, Process::figures)
     }
 
     fn notify(&mut self, notice: Notice) {

@@ -21,7 +21,7 @@ use super::attempt::{Attempt, attempt};
 use super::kernel::{HandedOver, Signal};
 use super::sockets::OsDatagrams;
 use super::sockets::OsListener;
-use super::{OTHER, OWN_FILE, READY};
+use super::{ADMIN, ADMIN_FILE, OTHER, OWN_FILE, READY};
 
 /// The first descriptor that is handed over.
 const FIRST_FD: i32 = 3;
@@ -189,6 +189,14 @@ pub(super) fn handed_over(
     socket: &HandedOver<'_, OsListener, OsDatagrams>,
 ) -> io::Result<(OwnedFd, &'static str)> {
     let (fd, has_file) = match socket {
+        HandedOver::Admin(listener) => {
+            let name = if listener.has_file() {
+                ADMIN_FILE
+            } else {
+                ADMIN
+            };
+            return Ok((listener.as_fd().try_clone_to_owned()?, name));
+        }
         HandedOver::Listener(listener) => (listener.as_fd(), listener.has_file()),
         HandedOver::Datagrams(OsDatagrams::Udp(udp)) => (udp.as_fd(), false),
         HandedOver::Datagrams(OsDatagrams::Unix(unix)) => (unix.as_fd(), unix.has_file()),

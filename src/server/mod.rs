@@ -12,6 +12,8 @@ pub mod datagrams;
 mod drain;
 mod expiry;
 mod kept;
+#[cfg(feature = "admin")]
+mod pages;
 pub mod peer;
 pub mod settings;
 mod source;
@@ -24,6 +26,8 @@ use std::time::Instant;
 use log::info;
 use slab::Slab;
 
+#[cfg(feature = "admin")]
+use crate::admin::Admin;
 use crate::logging::lost_lines;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::deadlines::Deadlines;
@@ -39,6 +43,8 @@ use connection::{Connection, Workbench};
 use counters::Counters;
 use datagrams::{DatagramSocket, DatagramWorkbench, RECEIVES_PER_TURN};
 use drain::Drain;
+#[cfg(feature = "admin")]
+use pages::Pages;
 pub use settings::{LINGER_TIMEOUT, PHASE_MAX, Settings, Sizes};
 use source::Source;
 use upgrade::Upgrade;
@@ -91,6 +97,8 @@ pub struct Server<K: Kernel = Os> {
     was_draining: bool,
     /// When a service manager is next told that the loop turns.
     alive_at: Option<Instant>,
+    #[cfg(feature = "admin")]
+    pages: Pages<K>,
 }
 
 impl<K: Kernel> Server<K> {
@@ -159,6 +167,8 @@ impl<K: Kernel> Server<K> {
             woken: false,
             worked_at: now,
             was_draining: false,
+            #[cfg(feature = "admin")]
+            pages: Pages::new(now),
             alive_at: settings.watchdog_interval.map(|interval| now + interval),
             settings,
             sizes,
@@ -289,6 +299,8 @@ impl<K: Kernel> Server<K> {
             self.counters.count_closed(reason);
         }
         self.acceptors.iter_mut().for_each(Acceptor::resume);
+        #[cfg(feature = "admin")]
+        self.pages.admin.iter_mut().for_each(Admin::resume);
         if self.connections.is_empty() && self.connections.capacity() > TABLE_KEPT {
             self.give_tables_back();
         }
@@ -305,11 +317,15 @@ impl<K: Kernel> Server<K> {
         Deadlines::new(now, [settings.idle_timeout, Some(LINGER_TIMEOUT)])
     }
 
-    /// SIGUSR1: a line for each counter that is not zero.
-    fn report(&mut self) {
+    fn count_kernel_drops(&mut self) {
         for socket in &mut self.sockets {
             socket.count_kernel_drops(&mut self.counters);
         }
+    }
+
+    /// SIGUSR1: a line for each counter that is not zero.
+    fn report(&mut self) {
+        self.count_kernel_drops();
         info!("connections {}", self.connections.len());
         self.counters().each(|name, label, count| match label {
             _ if count == 0 => {}

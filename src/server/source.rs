@@ -8,6 +8,8 @@ pub(super) enum Source {
     Listener(usize),
     Datagrams(usize),
     Connection(usize),
+    /// A place of the pages' side.
+    Admin(usize),
 }
 
 impl Source {
@@ -16,6 +18,7 @@ impl Source {
             Self::Listener(index) => index << 2,
             Self::Datagrams(index) => index << 2 | 1,
             Self::Connection(key) => key << 2 | 2,
+            Self::Admin(place) => place << 2 | 3,
         })
     }
 
@@ -24,7 +27,8 @@ impl Source {
         match token.0 & 3 {
             0 => Self::Listener(index),
             1 => Self::Datagrams(index),
-            _ => Self::Connection(index),
+            2 => Self::Connection(index),
+            _ => Self::Admin(index),
         }
     }
 }

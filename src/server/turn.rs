@@ -10,6 +10,8 @@ use super::datagrams::DatagramSocket;
 use super::drain::Drain;
 use super::source::Source;
 use super::{Exit, Server};
+#[cfg(feature = "admin")]
+use crate::admin::Admin;
 use crate::reactor::acceptor::Acceptor;
 use crate::reactor::kernel::{Kernel, Signal};
 use crate::reactor::program::Program;
@@ -26,6 +28,8 @@ impl<K: Kernel> Program for Server<K> {
         let work_left = !self.run_queue.is_empty()
             || self.sockets.iter().any(DatagramSocket::is_ready)
             || (self.has_room() && self.acceptors.iter().any(Acceptor::is_ready));
+        #[cfg(feature = "admin")]
+        let work_left = work_left || self.pages.admin.as_ref().is_some_and(Admin::is_ready);
         if work_left || self.now.saturating_duration_since(self.worked_at) < self.settings.busy_poll
         {
             return Some(Duration::ZERO);
@@ -40,6 +44,8 @@ impl<K: Kernel> Program for Server<K> {
         let pauses = pauses.chain(self.alive_at);
         let drain = self.drain.as_ref().and_then(Drain::next_deadline);
         let pauses = pauses.chain(self.upgrade.next_deadline());
+        #[cfg(feature = "admin")]
+        let pauses = pauses.chain(self.pages.admin.as_ref().and_then(Admin::next_deadline));
         let next = pauses.chain(self.deadlines.next()).chain(drain).min()?;
         Some(next.saturating_duration_since(self.now))
     }
@@ -54,6 +60,8 @@ impl<K: Kernel> Program for Server<K> {
             connections,
             run_queue,
             woken,
+            #[cfg(feature = "admin")]
+            pages,
             ..
         } = self;
         *woken = false;
@@ -76,6 +84,14 @@ impl<K: Kernel> Program for Server<K> {
                         run_queue.push(key);
                     }
                 }
+                #[cfg(feature = "admin")]
+                Source::Admin(place) => {
+                    if let Some(admin) = &mut pages.admin {
+                        admin.raise(place, ready);
+                    }
+                }
+                #[cfg(not(feature = "admin"))]
+                Source::Admin(_) => {}
             }
         })
     }
@@ -86,6 +102,8 @@ impl<K: Kernel> Program for Server<K> {
             self.worked_at = now;
         }
         self.counters.loop_turns += 1;
+        #[cfg(feature = "admin")]
+        self.pages.begin_turn(now);
         self.was_draining = self.drain.is_some();
     }
 
@@ -112,6 +130,10 @@ impl<K: Kernel> Program for Server<K> {
         self.expire();
         self.keep_drain_deadlines();
         self.note_fullness();
+        #[cfg(feature = "admin")]
+        self.serve_pages();
+        #[cfg(feature = "admin")]
+        self.pages.end_turn(self.now);
         if self.upgrade.is_done() && self.connections.is_empty() && self.drain.is_none() {
             return Some(Exit::Replaced);
         }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use super::Server;
+#[cfg(feature = "admin")]
+use crate::admin::Admin;
 use crate::reactor::kernel::{HandedOver, Kernel, Notice};
 
 /// How long the new program may take until it serves.
@@ -62,7 +64,13 @@ impl<K: Kernel> Server<K> {
             .sockets
             .iter()
             .map(|it| HandedOver::Datagrams(it.get()));
-        let sockets: Vec<_> = listeners.chain(datagrams).collect();
+        let sockets = listeners.chain(datagrams);
+        #[cfg(feature = "admin")]
+        let sockets = {
+            let admin = self.pages.admin.iter().flat_map(Admin::listeners);
+            sockets.chain(admin.map(HandedOver::Admin))
+        };
+        let sockets: Vec<_> = sockets.collect();
         match self.kernel.start_successor(&sockets) {
             Ok(_) => {
                 self.kernel.notify(Notice::Reloading);
@@ -84,6 +92,10 @@ impl<K: Kernel> Server<K> {
         }
         self.acceptors.clear();
         self.sockets.clear();
+        #[cfg(feature = "admin")]
+        if let Some(admin) = &mut self.pages.admin {
+            admin.close(&mut self.kernel);
+        }
         self.alive_at = None;
         self.upgrade = Upgrade::Done { pid };
         self.kernel.notify(Notice::ReplacedBy(pid));

@@ -11,6 +11,8 @@
 )]
 
 mod acceptor;
+#[cfg(feature = "admin")]
+mod admin;
 mod batch_udp;
 mod batches;
 mod bucket;

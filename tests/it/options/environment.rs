@@ -49,6 +49,8 @@ fn variables_are_called_after_their_options() {
         "PINGPONG_OTHER_RATE",
         "PINGPONG_DRAIN_TIMEOUT",
         "PINGPONG_STRICT",
+        #[cfg(feature = "admin")]
+        "PINGPONG_ADMIN",
         "PINGPONG_BUSY_POLL",
     ];
     assert_eq!(names, expected);

@@ -258,6 +258,8 @@ fn defaults_are_what_help_says() {
     let known = [
         "load timeout",
         "ping interval",
+        #[cfg(feature = "admin")]
+        "serve admin",
         "serve allow",
         "serve max-connections",
         "serve max-per-client",

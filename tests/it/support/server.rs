@@ -20,6 +20,8 @@ pub(crate) struct Server {
     /// What it listens on, in the order in which it says so.
     pub(crate) tcp: Vec<SocketAddr>,
     pub(crate) udp: Vec<SocketAddr>,
+    /// Where its pages are.
+    pub(crate) admin: Option<SocketAddr>,
     /// For streams, then for datagrams.
     pub(crate) unix: Vec<PathBuf>,
 }
@@ -83,6 +85,7 @@ impl Server {
             match url.split_once(':') {
                 Some(("tcp", at)) => server.tcp.push(at[2..].parse().unwrap()),
                 Some(("udp", at)) => server.udp.push(at[2..].parse().unwrap()),
+                Some(("http", at)) => server.admin = at[2..].parse().ok(),
                 Some(("unix", path)) => server.unix.push(path.into()),
                 _ => panic!("no URL: {line}"),
             }
@@ -105,6 +108,7 @@ impl Server {
             log,
             tcp: Vec::new(),
             udp: Vec::new(),
+            admin: None,
             unix: Vec::new(),
         };
         server.wait_for_line("listening on ");

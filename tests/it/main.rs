@@ -37,6 +37,8 @@ mod peer_and_room;
 #[cfg(feature = "ping")]
 mod ping;
 mod protocol;
+#[cfg(feature = "ping")]
+mod require;
 mod run_queue;
 mod serve;
 mod sim;

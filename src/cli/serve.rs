@@ -48,6 +48,9 @@ Signals:
   SIGHUP           the same where standard error is a terminal; elsewhere
                    nothing
   SIGUSR1          log the counters
+  SIGUSR2          start the program that lies at its path now, hand the sockets
+                   over to it, and serve the connections that are there to
+                   their end
 
 Exit status:
   0 stopped, 1 could not start or run, 2 wrong command line.

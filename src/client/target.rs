@@ -87,6 +87,12 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("unix:") {
+            let instead = "socat - UNIX-CONNECT:/path";
+            return Err(format!(
+                "Unix sockets are no targets of this version; {instead} is"
+            ));
+        }
         let HostPort { host, port } = match bare_host(text) {
             Some(host) => HostPort {
                 host: Some(host.to_owned()),

@@ -80,15 +80,7 @@ impl Os {
     /// # Errors
     /// `epoll_create1(2)`, `socketpair(2)` or `sigaction(2)` failed.
     pub fn new() -> io::Result<Self> {
-        let always = [
-            SIGTERM,
-            SIGINT,
-            SIGUSR1,
-            SIGUSR2,
-            SIGHUP,
-            #[cfg(feature = "upgrade")]
-            SIGCHLD,
-        ];
+        let always = [SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP];
         let but_hang_up = always.iter().filter(|signal| **signal != SIGHUP);
         if is_hang_up_ignored() {
             Self::with_signals(but_hang_up)
@@ -340,6 +332,9 @@ impl Kernel for Os {
         sockets: &[super::kernel::HandedOver<'_, OsListener, OsDatagrams>],
     ) -> io::Result<u32> {
         let unknown = || io::Error::from(io::ErrorKind::Unsupported);
+        // Not before there can be a child.
+        let signals = self.signals.as_ref().ok_or_else(unknown)?;
+        signals.add_signal(SIGCHLD)?;
         let handed: io::Result<Vec<_>> = sockets.iter().map(successor::handed_over).collect();
         let succession = self.succession.as_mut().ok_or_else(unknown)?;
         let (pid, pair) = succession.start(handed?)?;

@@ -317,3 +317,37 @@ fn an_inherited_wildcard_answers_from_the_address_that_was_asked() {
     let (reply, from) = crate::support::client::receive_from(&client);
     assert_eq!((reply.as_slice(), from), (&b"pong"[..], asked));
 }
+
+/// In a network of its own, as a sandbox has it, it cannot look at its socket's line in the kernel's
+/// table; then the kernel tells what it has dropped with the next datagram.
+#[test]
+fn drops_are_counted_in_a_sandbox_too() {
+    let Some(mut command) = crate::support::inside::in_namespace("exec \"$@\"") else {
+        return;
+    };
+    command.args([crate::support::PROGRAM, "serve"]);
+    let socket = UdpSocket::bind(ANY).unwrap();
+    let at = socket.local_addr().unwrap();
+    command.env("LISTEN_FDS", "1");
+    let mapping = FdMapping {
+        parent_fd: copy(&socket),
+        child_fd: 3,
+    };
+    command.fd_mappings(vec![mapping]).unwrap();
+    let server = Server::spawn(command);
+    let client = udp(Ipv4Addr::LOCALHOST);
+    server.freeze();
+    let sent = 2000;
+    for _ in 0..sent {
+        client.send_to(b"ping", at).unwrap();
+    }
+    server.thaw();
+    until("all that had room are answered", || {
+        let report = server.report();
+        // Whoever comes behind the flood brings the count with it.
+        client.send_to(b"pong", at).unwrap();
+        let pongs = report.dropped("pong");
+        let replies = report.count("replies_total{transport=\"udp\"}");
+        pongs > 1 && replies + report.dropped("kernel") == sent
+    });
+}

@@ -180,8 +180,11 @@ fn one_that_does_not_start_leaves_the_old_one() {
         ask(&connect(at), b"ping\n", b"pong\n");
     }
     fs::remove_file(house.program()).unwrap();
+    let before = house.lines_with("No such file or directory").len();
     house.ask_for_upgrade();
-    house.first.wait_for_line("No such file or directory");
+    until("it has tried", || {
+        house.lines_with("No such file or directory").len() > before
+    });
     ask(&held, b"ping\n", b"pong\n");
     // None of them is left in the process table.
     let children = format!("/proc/{0}/task/{0}/children", house.first.pid());

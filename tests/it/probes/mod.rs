@@ -3,6 +3,7 @@
 //! log. What is not installed is skipped with a message.
 
 mod bare;
+mod shell;
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};

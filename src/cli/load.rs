@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::table::Set::{Switch, Value};
+use super::table::Set::{Each, Switch, Value};
 use super::table::{Opt, Table, opt};
 use super::value::set;
 use super::{Command, UsageError, target};
 use crate::client::load::options::LoadOptions;
+use crate::client::load::report::Report;
 use crate::client::load::search::{Goal, RATE_MAX_PER_S};
+use crate::client::require::Requirement;
 use crate::client::script::{
     DATAGRAM_MAX_BYTES, LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script,
 };
@@ -120,7 +122,16 @@ const OUTPUT: &[Opt<LoadGiven>] = &[
     opt("--json", "", "one JSON object", Switch(|it| it.json = true)),
     opt("--hdr FILE", "", "write the percentile distribution (.hgrm)",
         Value(|it, value| set(&mut it.hdr, value.path().map(Some)))),
+    opt("--require COND", "",
+        "exit with 1 unless this holds, such as p99<2ms or replies_per_s>=10k; repeatable",
+        Each(|it, value| {
+            value.condition(Report::kind_of, FIGURES).map(|condition| it.require.push(condition))
+        })),
 ];
+
+/// What can be required of.
+const FIGURES: &str = "min, mean, p50, p90, p99, p99.9, p99.99, max, loss, errors, requests_per_s \
+     and replies_per_s";
 
 /// What was given, before it is known whether it goes together.
 #[derive(Debug, Default)]
@@ -141,6 +152,7 @@ pub struct LoadGiven {
     timeout: Option<Duration>,
     json: bool,
     hdr: Option<PathBuf>,
+    require: Vec<Requirement>,
 }
 
 /// Understands what follows `load`.
@@ -191,6 +203,7 @@ fn together(given: LoadGiven) -> Result<LoadOptions, UsageError> {
         timeout: given.timeout,
         json: given.json,
         hdr: given.hdr,
+        require: given.require,
     })
 }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::UsageError;
+#[cfg(any(feature = "load", feature = "ping"))]
+use crate::client::require::{Kind, Requirement};
 #[cfg(feature = "load")]
 use crate::units::unescape;
 use crate::units::{parse_duration, parse_size};
@@ -57,6 +59,19 @@ impl Value {
         self.understood(&takes, |text| {
             parse_size(text).filter(|it| bounds.contains(it))
         })
+    }
+
+    /// A condition of `--require`, about a figure that is known.
+    #[cfg(any(feature = "load", feature = "ping"))]
+    pub(super) fn condition(
+        &self,
+        known: impl Fn(&str) -> Option<Kind>,
+        names: &str,
+    ) -> Result<Requirement, UsageError> {
+        let condition: Requirement = self.parsed("a condition such as p99<5ms")?;
+        let checked = condition.check(known, names);
+        checked.map_err(|error| self.wrong(error))?;
+        Ok(condition)
     }
 
     /// A network: one address is one too.

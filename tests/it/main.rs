@@ -38,6 +38,8 @@ mod peer_and_room;
 mod ping;
 mod probes;
 mod protocol;
+#[cfg(feature = "ping")]
+mod require;
 mod run_queue;
 mod serve;
 mod sim;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::search::Goal;
+use crate::client::require::Requirement;
 use crate::client::script::Script;
 use crate::client::target::Target;
 use crate::transport::Transport;
@@ -41,6 +42,8 @@ pub struct LoadOptions {
     pub json: bool,
     /// Where the percentile distribution goes.
     pub hdr: Option<PathBuf>,
+    /// What must hold of the figures.
+    pub require: Vec<Requirement>,
 }
 
 impl LoadOptions {

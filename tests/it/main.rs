@@ -36,6 +36,7 @@ mod outlet;
 mod peer_and_room;
 #[cfg(feature = "ping")]
 mod ping;
+mod probes;
 mod protocol;
 #[cfg(feature = "ping")]
 mod require;

@@ -66,7 +66,7 @@ _pingpong() {
             return 0
             ;;
         pingpong__subcmd__load)
-            opts="-c -p -s -d -h -V --connections --pipeline --size --duration --warmup --rate --find-max --timeout --tcp --udp --send --expect --skip-lines --json --hdr --require --help --version"
+            opts="-c -p -s -d -n -h -V --connections --pipeline --size --duration --requests --warmup --rate --find-max --timeout --tcp --udp --send --expect --skip-lines --json --hdr --require --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,6 +122,20 @@ _pingpong() {
                     return 0
                     ;;
                 -d)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --requests)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

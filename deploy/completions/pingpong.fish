@@ -74,6 +74,7 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s c -l connecti
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s p -l pipeline -d 'requests that may wait for replies on each [1]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s s -l size -d 'length of a ping [64]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s d -l duration -d 'how long to measure [10s]' -r -f
+complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s n -l requests -d 'end after so many requests; -d too, if it is over before' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l warmup -d 'how long to run before that [0]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l rate -d 'requests a second in all, evenly, whatever comes back: an open loop; without it a connection\'s next request waits for a reply: a closed loop' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l find-max -d 'the highest rate that keeps a goal such as p99=1ms; each step of the search lasts a tenth of -d' -r -f

@@ -14,9 +14,9 @@ use ipnet::IpNet;
 use super::UsageError;
 #[cfg(any(feature = "load", feature = "ping"))]
 use crate::client::require::{Kind, Requirement};
-#[cfg(feature = "load")]
-use crate::units::unescape;
 use crate::units::{parse_duration, parse_size};
+#[cfg(feature = "load")]
+use crate::units::{parse_rate, unescape};
 
 /// Puts a value, once understood, in its place.
 pub(super) fn set<T>(place: &mut T, value: Result<T, UsageError>) -> Result<(), UsageError> {
@@ -50,6 +50,16 @@ impl Value {
         let takes = format!("a whole number from {} to {}", bounds.start(), bounds.end());
         let parse = |text: &str| text.parse().ok();
         self.understood(&takes, |text| parse(text).filter(|it| bounds.contains(it)))
+    }
+
+    /// A rate within bounds, which may end in k or M: a thousand, a million.
+    #[cfg(feature = "load")]
+    pub(super) fn rate(&self, bounds: RangeInclusive<u64>) -> Result<u64, UsageError> {
+        let (low, high) = (bounds.start(), bounds.end());
+        let takes = format!("a whole number from {low} to {high}, also with k or M, as in 2.5k");
+        self.understood(&takes, |text| {
+            parse_rate(text).filter(|it| bounds.contains(it))
+        })
     }
 
     /// A number of bytes within bounds, which may end in k or M.

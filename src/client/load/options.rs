@@ -24,6 +24,8 @@ pub struct LoadOptions {
     pub pipeline: usize,
     /// How long to measure.
     pub duration: Duration,
+    /// In a closed loop: how many requests to measure, at most.
+    pub requests_max: Option<u64>,
     /// How long to run before that.
     pub warmup: Duration,
     /// The open loop's rate; `None`: a closed loop.

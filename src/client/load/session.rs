@@ -190,6 +190,7 @@ fn measure_over<C: Conn<Os>>(
         warmup: options.warmup,
         duration: options.duration,
         catch_up: true,
+        requests_max: options.requests_max,
     };
     let measured = match options.find_max {
         None => one_run(&mut load, run, "load")?,

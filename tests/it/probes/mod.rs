@@ -3,6 +3,8 @@
 //! log. What is not installed is skipped with a message.
 
 mod bare;
+#[cfg(feature = "admin")]
+mod book;
 mod shell;
 
 use std::fs::{self, File, Permissions};

@@ -39,6 +39,7 @@ fn reset(stream: TcpStream) {
     SockRef::from(&stream)
         .set_linger(Some(Duration::ZERO))
         .unwrap();
+    drop(stream);
 }
 
 const PROBES: &[fn(SocketAddr)] = &[

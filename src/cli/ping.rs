@@ -22,7 +22,7 @@ TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT;
 without a host it is localhost, without a port 8888.
 ",
     sections: &[("How", HOW), ("When", WHEN), ("What to show", SHOW)],
-    notes: "\
+    notes: &["\
 DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
 number is seconds. BYTES may end in k or M (1024).
 
@@ -34,7 +34,7 @@ Signals:
 Exit status:
   0 a reply came over each transport, and every --require holds; 1 not so;
   2 anything else.
-",
+"],
     argument: |it, text| {
         let target = target(text, &mut it.tcp, &mut it.udp)?;
         it.targets.push(target);

@@ -183,7 +183,7 @@ fn help_is_wrapped_where_the_terminal_ends() {
             about: "",
             intro: "",
             sections: Box::leak(Box::new([("Section", options)])),
-            notes: "",
+            notes: &[],
             argument: |(), _| Ok(()),
             advice: |_, _| None,
         };

@@ -1,6 +1,5 @@
 //! Parts of slices whose bounds are known to be within them.
 
-use std::fmt::Debug;
 use std::slice::SliceIndex;
 
 /// The part of `bytes` that `range` says, which has to be within them. If it is not, that is a fault of
@@ -8,9 +7,13 @@ use std::slice::SliceIndex;
 /// connections for one.
 pub(crate) fn part<R>(bytes: &[u8], range: R) -> &[u8]
 where
-    R: SliceIndex<[u8], Output = [u8]> + Clone + Debug,
+    R: SliceIndex<[u8], Output = [u8]>,
 {
-    let found = bytes.get(range.clone());
-    debug_assert!(found.is_some(), "{range:?} of {} bytes", bytes.len());
+    let found = bytes.get(range);
+    debug_assert!(
+        found.is_some(),
+        "more than there is of {} bytes",
+        bytes.len()
+    );
     found.unwrap_or_default()
 }

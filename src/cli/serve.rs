@@ -61,8 +61,7 @@ Signals:
 
 /// Without that feature the signal asks for nothing.
 const UPGRADE: &str = if cfg!(feature = "upgrade") {
-    "\
-  SIGUSR2          start the program that lies at its path now, hand the sockets
+    "  SIGUSR2          start the program that lies at its path now, hand the sockets
                    over to it, and serve the connections that are there to
                    their end
 "

@@ -172,7 +172,7 @@ impl<K: Kernel> PingConn<K> {
         let outcome = match &mut self.wire {
             Wire::Stream(stream) => match stream.write(ping) {
                 Attempt::Done(len) => {
-                    let rest = part(&ping, len..);
+                    let rest = part(ping, len..);
                     self.unsent.extend_from_slice(rest);
                     Attempt::Done(())
                 }

@@ -28,6 +28,8 @@ pub struct PingPlan {
     pub payload_bytes: usize,
     /// Each ping comes from a new port.
     pub rotate_port: bool,
+    /// Tell, when the next ping is due, that the last has no reply yet.
+    pub tells_waiting: bool,
 }
 
 /// What `pingpong ping` was asked for.

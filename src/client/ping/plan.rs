@@ -11,6 +11,10 @@ pub const PAYLOAD_MAX_BYTES: usize = DATAGRAM_MAX_BYTES - FRAME_BYTES;
 
 /// How to ping.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line are just that"
+)]
 pub struct PingPlan {
     /// Ping over TCP.
     pub tcp: bool,

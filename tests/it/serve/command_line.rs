@@ -27,10 +27,21 @@ fn help_and_version() {
         (false, true) => "help-without-load",
         (false, false) => "help-bare",
     };
-    for (args, file) in [
-        (&["--help"][..], help),
-        (&["serve", "--help"], "serve-help"),
-    ] {
+    let serve_help = match (cfg!(feature = "admin"), cfg!(feature = "upgrade")) {
+        (true, true) => Some("serve-help"),
+        (false, false) => Some("serve-help-bare"),
+        // Between the two.
+        _ => None,
+    };
+    let files = [
+        (&["--help"][..], Some(help)),
+        (&["serve", "--help"], serve_help),
+    ];
+    for (args, file) in files
+        .map(|(args, file)| Some((args, file?)))
+        .into_iter()
+        .flatten()
+    {
         let (code, stdout, stderr) = run(pingpong(args));
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
         assert_golden(&format!("tests/it/golden/{file}.txt"), &stdout);

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use pingpong::inside::cli::table::{Set, Table, opt};
 use pingpong::inside::cli::{self, Command, UsageError};
 
+#[cfg(all(feature = "admin", feature = "upgrade"))]
 use crate::support::{assert_golden, read_project_file};
 
 /// A row of a command's table.

@@ -56,6 +56,32 @@ pub fn parse_size(text: &str) -> Option<usize> {
     number.checked_mul(unit_bytes)
 }
 
+/// Understands a whole number, which may be written as a part of `k` (1000) or `M` (1000 of those), as in
+/// `2.5k`.
+#[must_use]
+pub fn parse_rate(text: &str) -> Option<u64> {
+    let (number, unit) = match text.strip_suffix('k') {
+        Some(number) => (number, 1_000),
+        None => text
+            .strip_suffix('M')
+            .map_or((text, 1), |number| (number, 1_000_000)),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let is_plain = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.is_empty() || !is_plain(whole) || !is_plain(part) {
+        return None;
+    }
+    // A part that is not whole of the unit is none of a request either.
+    let parts = 10_u64.checked_pow(u32::try_from(part.len()).ok()?)?;
+    let scaled = part.parse::<u64>().ok()?.checked_mul(unit)?;
+    let part = (scaled % parts == 0).then_some(scaled / parts)?;
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(unit)?
+        .checked_add(part)
+}
+
 /// Understands a number with `us`, `ms`, `s`, `m`, `h` or `d`, or several of them from the longest
 /// unit to the shortest, as in `1m30s`; a bare number is seconds.
 #[must_use]

@@ -115,11 +115,11 @@ fn datagrams(pings: usize) -> Serving {
 
 // The first is what a turn costs by itself, with what the stub does.
 #[library_benchmark]
-#[bench::of_nothing(args = (0), setup = datagrams, config = at_most(68404))]
-#[bench::of_one_ping_over_tcp(args = (1), setup = stream, config = at_most(168404))]
-#[bench::of_a_burst_of_64_pings_over_tcp(args = (64), setup = stream, config = at_most(920004))]
-#[bench::of_one_datagram(args = (1), setup = datagrams, config = at_most(109304))]
-#[bench::of_a_batch_of_16_datagrams(args = (16), setup = datagrams, config = at_most(651104))]
+#[bench::of_nothing(args = (0), setup = datagrams, config = at_most(70316))]
+#[bench::of_one_ping_over_tcp(args = (1), setup = stream, config = at_most(171516))]
+#[bench::of_a_burst_of_64_pings_over_tcp(args = (64), setup = stream, config = at_most(922116))]
+#[bench::of_one_datagram(args = (1), setup = datagrams, config = at_most(111216))]
+#[bench::of_a_batch_of_16_datagrams(args = (16), setup = datagrams, config = at_most(653016))]
 fn turns(mut serving: Serving) -> Serving {
     for _ in 0..TURNS {
         serving.server.turn().unwrap();

@@ -66,7 +66,7 @@ _pingpong() {
             return 0
             ;;
         pingpong__subcmd__load)
-            opts="-c -p -s -d -h -V --connections --pipeline --size --duration --warmup --rate --find-max --timeout --tcp --udp --send --expect --skip-lines --json --hdr --help --version"
+            opts="-c -p -s -d -n -h -V --connections --pipeline --size --duration --requests --warmup --rate --find-max --timeout --tcp --udp --send --expect --skip-lines --json --hdr --require --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,6 +122,20 @@ _pingpong() {
                     return 0
                     ;;
                 -d)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --requests)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -192,6 +206,13 @@ _pingpong() {
                     fi
                     return 0
                     ;;
+                --require)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -200,7 +221,7 @@ _pingpong() {
             return 0
             ;;
         pingpong__subcmd__ping)
-            opts="-4 -6 -s -c -i -W -w -f -D -q -h -V --tcp --udp --rotate-port --ipv4 --ipv6 --size --count --interval --timeout --deadline --flood --timestamps --quiet --json --help --version"
+            opts="-4 -6 -s -c -i -W -w -f -D -q -h -V --tcp --udp --rotate-port --ipv4 --ipv6 --size --count --interval --timeout --deadline --flood --timestamps --quiet --json --require --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -270,6 +291,13 @@ _pingpong() {
                     return 0
                     ;;
                 -w)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --require)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -58,6 +58,7 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s c -l count -d
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s i -l interval -d 'from one ping to the next [1s; flood 0]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s W -l timeout -d 'how long to wait for a reply; 0 is for ever [1s]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s w -l deadline -d 'end after this long; 0 is never' -r -f
+complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -l require -d 'exit with 1 unless this holds, such as loss<1% or p99<5ms; repeatable' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -l tcp -d 'over a connection (the default); one that fails is opened anew'
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -l udp -d 'over UDP; with --tcp too: over both, side by side'
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -l rotate-port -d 'from a new port each time, to find the one bad path of several'
@@ -73,6 +74,7 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s c -l connecti
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s p -l pipeline -d 'requests that may wait for replies on each [1]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s s -l size -d 'length of a ping [64]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s d -l duration -d 'how long to measure [10s]' -r -f
+complete -c pingpong -n "__fish_pingpong_using_subcommand load" -s n -l requests -d 'end after so many requests; -d too, if it is over before' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l warmup -d 'how long to run before that [0]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l rate -d 'requests a second in all, evenly, whatever comes back: an open loop; without it a connection\'s next request waits for a reply: a closed loop' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l find-max -d 'the highest rate that keeps a goal such as p99=1ms; each step of the search lasts a tenth of -d' -r -f
@@ -81,6 +83,7 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l send -d 'the 
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l expect -d 'the whole reply to it' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l skip-lines -d 'lines that the server says first [0]' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l hdr -d 'write the percentile distribution (.hgrm)' -r -F
+complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l require -d 'exit with 1 unless this holds, such as p99<2ms or replies_per_s>=10k; repeatable' -r -f
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l tcp -d 'over TCP (the default)'
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l udp -d 'over UDP; lost, duplicated, reordered are told apart'
 complete -c pingpong -n "__fish_pingpong_using_subcommand load" -l json -d 'one JSON object'

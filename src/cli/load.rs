@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::table::Set::{Switch, Value};
+use super::table::Set::{Each, Switch, Value};
 use super::table::{Opt, Table, opt};
 use super::value::set;
 use super::{Command, UsageError, target};
+use crate::client::load::UNENDING;
 use crate::client::load::options::LoadOptions;
+use crate::client::load::report::Report;
+use crate::client::load::schedule::SECOND;
 use crate::client::load::search::{Goal, RATE_MAX_PER_S};
+use crate::client::require::Requirement;
 use crate::client::script::{
     DATAGRAM_MAX_BYTES, LANES_MAX, NUMBERED_PING_MIN_BYTES, PING_MIN_BYTES, Script,
 };
@@ -84,12 +88,14 @@ const HOW_MUCH: &[Opt<LoadGiven>] = &[
         })),
     opt("-d, --duration DUR", "10s", "how long to measure",
         Value(|it, value| set(&mut it.duration, value.positive().map(Some)))),
+    opt("-n, --requests N", "", "end after so many requests; -d too, if it is over before",
+        Value(|it, value| set(&mut it.requests, value.number(1..=u64::MAX).map(Some)))),
     opt("--warmup DUR", "0", "how long to run before that",
         Value(|it, value| set(&mut it.warmup, value.duration()))),
     opt("--rate N", "",
         "requests a second in all, evenly, whatever comes back: an open loop; without it a \
          connection's next request waits for a reply: a closed loop",
-        Value(|it, value| set(&mut it.rate_per_s, value.number(1..=RATE_MAX_PER_S).map(Some)))),
+        Value(|it, value| set(&mut it.rate_per_s, value.rate(1..=RATE_MAX_PER_S).map(Some)))),
     opt("--find-max GOAL", "",
         "the highest rate that keeps a goal such as p99=1ms; each step of the search lasts a \
          tenth of -d",
@@ -120,7 +126,16 @@ const OUTPUT: &[Opt<LoadGiven>] = &[
     opt("--json", "", "one JSON object", Switch(|it| it.json = true)),
     opt("--hdr FILE", "", "write the percentile distribution (.hgrm)",
         Value(|it, value| set(&mut it.hdr, value.path().map(Some)))),
+    opt("--require COND", "",
+        "exit with 1 unless this holds, such as p99<2ms or replies_per_s>=10k; repeatable",
+        Each(|it, value| {
+            value.condition(Report::kind_of, FIGURES).map(|condition| it.require.push(condition))
+        })),
 ];
+
+/// What can be required of.
+const FIGURES: &str = "min, mean, p50, p90, p99, p99.9, p99.99, max, loss, errors, requests_per_s \
+     and replies_per_s";
 
 /// What was given, before it is known whether it goes together.
 #[derive(Debug, Default)]
@@ -130,6 +145,7 @@ pub struct LoadGiven {
     pipeline: Option<usize>,
     size: Option<usize>,
     duration: Option<Duration>,
+    requests: Option<u64>,
     warmup: Duration,
     rate_per_s: Option<u64>,
     find_max: Option<Goal>,
@@ -141,6 +157,7 @@ pub struct LoadGiven {
     timeout: Option<Duration>,
     json: bool,
     hdr: Option<PathBuf>,
+    require: Vec<Requirement>,
 }
 
 /// Understands what follows `load`.
@@ -163,6 +180,9 @@ fn together(given: LoadGiven) -> Result<LoadOptions, UsageError> {
     if given.rate_per_s.is_some() && given.find_max.is_some() {
         return wrong("--rate and --find-max: the rate is what is searched for");
     }
+    if given.requests.is_some() && given.find_max.is_some() {
+        return wrong("-n and --find-max: each step of a search has its time");
+    }
     if given.udp && given.skip_lines > 0 {
         return wrong("--skip-lines is about TCP: datagrams have no greeting");
     }
@@ -174,6 +194,7 @@ fn together(given: LoadGiven) -> Result<LoadOptions, UsageError> {
         )));
     }
     let script = script(&given)?;
+    let duration = duration(&given);
     let Some(target) = given.target else {
         return wrong("a target is missing, such as localhost:8888");
     };
@@ -181,7 +202,8 @@ fn together(given: LoadGiven) -> Result<LoadOptions, UsageError> {
         target,
         connections,
         pipeline,
-        duration: given.duration.unwrap_or(DURATION),
+        duration,
+        requests_max: given.requests.filter(|_| given.rate_per_s.is_none()),
         warmup: given.warmup,
         rate_per_s: given.rate_per_s,
         find_max: given.find_max,
@@ -191,7 +213,22 @@ fn together(given: LoadGiven) -> Result<LoadOptions, UsageError> {
         timeout: given.timeout,
         json: given.json,
         hdr: given.hdr,
+        require: given.require,
     })
+}
+
+/// A timetable of so many requests has its end; who waits for replies goes on until they are there.
+fn duration(given: &LoadGiven) -> Duration {
+    let asked = given.duration;
+    match (given.requests, given.rate_per_s) {
+        (None, _) => asked.unwrap_or(DURATION),
+        (Some(_), None) => asked.unwrap_or(UNENDING),
+        (Some(requests), Some(rate_per_s)) => {
+            let ns = u128::from(requests) * u128::from(SECOND) / u128::from(rate_per_s);
+            let ends = u64::try_from(ns).map_or(UNENDING, Duration::from_nanos);
+            ends.min(asked.unwrap_or(UNENDING))
+        }
+    }
 }
 
 fn script(given: &LoadGiven) -> Result<Script, UsageError> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::table::Set::{Switch, Value};
+use super::table::Set::{Each, Switch, Value};
 use super::table::{Opt, Table, opt};
 use super::value::set;
 use super::{Command, UsageError, target};
-use crate::client::ping::{PAYLOAD_MAX_BYTES, PingOptions, PingPlan};
+use crate::client::ping::{PAYLOAD_MAX_BYTES, PingOptions, PingPlan, PingStats};
+use crate::client::require::Requirement;
 use crate::client::target::{Family, Target};
 
 /// `pingpong ping` and its options.
@@ -31,7 +32,8 @@ Signals:
                 counts if it has been for a second or more
 
 Exit status:
-  0 a reply came over each transport, 1 not so, 2 anything else.
+  0 a reply came over each transport, and every --require holds; 1 not so;
+  2 anything else.
 ",
     argument: |it, text| {
         let target = target(text, &mut it.tcp, &mut it.udp)?;
@@ -80,7 +82,16 @@ const SHOW: &[Opt<PingGiven>] = &[
     opt("-q, --quiet", "", "only the summary", Switch(|it| it.quiet = true)),
     opt("--json", "", "a JSON object a line, the summary being the last",
         Switch(|it| it.json = true)),
+    opt("--require COND", "",
+        "exit with 1 unless this holds, such as loss<1% or p99<5ms; repeatable",
+        Each(|it, value| {
+            value.condition(PingStats::kind_of, FIGURES).map(|condition| it.require.push(condition))
+        })),
 ];
+
+/// What can be required of.
+const FIGURES: &str = "loss, sent, received, late, duplicates, errors, min, avg, max, mdev, jitter, \
+     connect and percentiles such as p99";
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -108,6 +119,7 @@ pub struct PingGiven {
     timestamps: bool,
     quiet: bool,
     json: bool,
+    require: Vec<Requirement>,
 }
 
 /// Understands what follows `ping`.
@@ -151,6 +163,7 @@ pub fn parse(parser: lexopt::Parser) -> Result<Command, UsageError> {
         flood: given.flood,
         json: given.json,
         timestamps: given.timestamps,
+        require: given.require,
     }))
 }
 

@@ -12,9 +12,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::UsageError;
-#[cfg(feature = "load")]
-use crate::units::unescape;
+#[cfg(any(feature = "load", feature = "ping"))]
+use crate::client::require::{Kind, Requirement};
 use crate::units::{parse_duration, parse_size};
+#[cfg(feature = "load")]
+use crate::units::{parse_rate, unescape};
 
 /// Puts a value, once understood, in its place.
 pub(super) fn set<T>(place: &mut T, value: Result<T, UsageError>) -> Result<(), UsageError> {
@@ -50,6 +52,16 @@ impl Value {
         self.understood(&takes, |text| parse(text).filter(|it| bounds.contains(it)))
     }
 
+    /// A rate within bounds, which may end in k or M: a thousand, a million.
+    #[cfg(feature = "load")]
+    pub(super) fn rate(&self, bounds: RangeInclusive<u64>) -> Result<u64, UsageError> {
+        let (low, high) = (bounds.start(), bounds.end());
+        let takes = format!("a whole number from {low} to {high}, also with k or M, as in 2.5k");
+        self.understood(&takes, |text| {
+            parse_rate(text).filter(|it| bounds.contains(it))
+        })
+    }
+
     /// A number of bytes within bounds, which may end in k or M.
     pub(super) fn size(&self, bounds: RangeInclusive<usize>) -> Result<usize, UsageError> {
         let (low, high) = (bounds.start(), bounds.end());
@@ -57,6 +69,19 @@ impl Value {
         self.understood(&takes, |text| {
             parse_size(text).filter(|it| bounds.contains(it))
         })
+    }
+
+    /// A condition of `--require`, about a figure that is known.
+    #[cfg(any(feature = "load", feature = "ping"))]
+    pub(super) fn condition(
+        &self,
+        known: impl Fn(&str) -> Option<Kind>,
+        names: &str,
+    ) -> Result<Requirement, UsageError> {
+        let condition: Requirement = self.parsed("a condition such as p99<5ms")?;
+        let checked = condition.check(known, names);
+        checked.map_err(|error| self.wrong(error))?;
+        Ok(condition)
     }
 
     /// A network: one address is one too.

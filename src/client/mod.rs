@@ -7,8 +7,9 @@
 //! 3. [`script`]: what is sent, and what has to come back, byte for byte.
 //! 4. [`requests`]: which request a reply belongs to.
 //! 5. [`output`]: results on standard output, without ever waiting for who reads them.
-//! 6. `ping`: `pingpong ping`, with the Cargo feature of that name.
-//! 7. `load`: `pingpong load`, with the Cargo feature of that name.
+//! 6. [`require`]: what must hold of the figures.
+//! 7. `ping`: `pingpong ping`, with the Cargo feature of that name.
+//! 8. `load`: `pingpong load`, with the Cargo feature of that name.
 
 pub mod candidates;
 #[cfg(feature = "load")]
@@ -17,5 +18,6 @@ pub mod output;
 #[cfg(feature = "ping")]
 pub mod ping;
 pub mod requests;
+pub mod require;
 pub mod script;
 pub mod target;

@@ -8,7 +8,6 @@ pub mod limit;
 pub mod piece;
 
 use std::io::{self, Stderr, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -20,15 +19,13 @@ use crate::outlet::{Outlet, is_journal};
 use limit::{Limit, Reason};
 use piece::Piece;
 
-/// Lines not written since the start, by reason.
-static LOST: [AtomicU64; Reason::ALL.len()] = [AtomicU64::new(0), AtomicU64::new(0)];
+/// Lines not written since the start, by reason. Not every processor has atomic numbers of 64 bits.
+static LOST: Mutex<[u64; Reason::ALL.len()]> = Mutex::new([0; Reason::ALL.len()]);
 
 /// How many lines were not written, by reason.
 pub fn lost_lines() -> [(&'static str, u64); Reason::ALL.len()] {
-    Reason::ALL.map(|reason| {
-        let lost = LOST[reason as usize].load(Ordering::Relaxed);
-        (reason.name(), lost)
-    })
+    let lost = LOST.lock().map(|lost| *lost).unwrap_or_default();
+    Reason::ALL.map(|reason| (reason.name(), lost[reason as usize]))
 }
 
 /// Starts the log. `level` is what the command line asks for; without it, `RUST_LOG` decides, and
@@ -176,8 +173,8 @@ impl Limited {
             return T::default();
         };
         let outcome = work(&mut state);
-        for reason in Reason::ALL {
-            LOST[reason as usize].store(state.limit.lost(reason), Ordering::Relaxed);
+        if let Ok(mut lost) = LOST.lock() {
+            *lost = Reason::ALL.map(|reason| state.limit.lost(reason));
         }
         outcome
     }

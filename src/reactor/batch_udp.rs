@@ -44,6 +44,9 @@ pub struct BatchUdp {
     socket: UdpSocket,
     nature: Nature,
     drop_count: Option<DropCount>,
+    /// How many the kernel had dropped when the last datagram came: `SO_RXQ_OVFL`, socket(7). Told
+    /// where there is no other count.
+    told_drops: Option<u32>,
 }
 
 impl BatchUdp {
@@ -53,6 +56,7 @@ impl BatchUdp {
             socket: UdpSocket::from_std(socket.into()),
             nature,
             drop_count,
+            told_drops: None,
         }
     }
 
@@ -61,7 +65,7 @@ impl BatchUdp {
         self.socket.as_raw_fd()
     }
 
-    fn receive_datagrams(&self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
+    fn receive_datagrams(&mut self, slots: &mut RecvSlots, most: usize) -> io::Result<usize> {
         let mut room = slots.bytes.chunks_exact_mut(slots.slot_bytes);
         let mut buffers: [_; SLOTS_PER_CALL] =
             std::array::from_fn(|_| [IoSliceMut::new(room.next().unwrap_or_default())]);
@@ -69,7 +73,7 @@ impl BatchUdp {
         // much there is room for.
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(
             most,
-            Some(cmsg_space!(in_pktinfo, in6_pktinfo, i32)),
+            Some(cmsg_space!(in_pktinfo, in6_pktinfo, i32, u32)),
         );
         let received = recvmmsg(
             self.socket.as_raw_fd(),
@@ -84,7 +88,7 @@ impl BatchUdp {
         });
         let mut count = 0;
         for (info, message) in slots.info.iter_mut().zip(received) {
-            *info = meta(&message);
+            *info = meta(&message, &mut self.told_drops);
             info.dst_ip = info.dst_ip.or(shared);
             count += 1;
         }
@@ -223,11 +227,12 @@ impl Datagrams for BatchUdp {
     }
 
     fn kernel_drops(&mut self) -> Option<u32> {
-        self.drop_count.as_mut()?.read()
+        let counted = self.drop_count.as_mut().and_then(DropCount::read);
+        counted.or(self.told_drops)
     }
 }
 
-fn meta(message: &RecvMsg<'_, '_, SockaddrStorage>) -> RecvMeta {
+fn meta(message: &RecvMsg<'_, '_, SockaddrStorage>, told_drops: &mut Option<u32>) -> RecvMeta {
     let mut meta = RecvMeta {
         len_bytes: message.bytes,
         segment_bytes: message.bytes,
@@ -253,6 +258,7 @@ fn meta(message: &RecvMsg<'_, '_, SockaddrStorage>) -> RecvMeta {
             ControlMessageOwned::UdpGroSegments(bytes) => {
                 meta.segment_bytes = usize::try_from(bytes).unwrap_or(message.bytes);
             }
+            ControlMessageOwned::RxqOvfl(drops) => *told_drops = Some(drops),
             _ => {}
         }
     }

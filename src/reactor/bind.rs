@@ -149,16 +149,30 @@ fn batch_udp(socket: Socket, address: SocketAddr) -> BatchUdp {
         // (AnyIP). Not before bind(2), which would then take any address.
         do_without("IPV6_FREEBIND", socket.set_freebind_v6(true));
     }
-    let drop_count = DropCount::new(&socket, address.is_ipv6());
-    if let Err(error) = &drop_count {
-        debug!("udp without a count of the kernel's drops: {error}");
-    }
+    let drop_count = drop_count(&socket, address.is_ipv6());
     let nature = Nature {
         has_gso: has_gso(&socket),
         hears_errors: false,
         shared: Some(address.ip()).filter(|ip| is_shared(*ip)),
     };
-    BatchUdp::new(socket, nature, drop_count.ok())
+    BatchUdp::new(socket, nature, drop_count)
+}
+
+/// The kernel's own table tells at once what it drops. Where that is not to be seen (no /proc, or that of
+/// another network), the kernel is asked to tell it with the next datagram.
+fn drop_count(socket: &Socket, is_ipv6: bool) -> Option<DropCount> {
+    let counted = DropCount::new(socket, is_ipv6).and_then(|mut count| {
+        let is_known = count.read().is_some();
+        is_known
+            .then_some(count)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    });
+    if let Err(error) = &counted {
+        debug!("the kernel's drops are told by the next datagram: {error}");
+        let asked = setsockopt(socket, sockopt::RxqOvfl, &1);
+        do_without("SO_RXQ_OVFL", asked.map_err(Into::into));
+    }
+    counted.ok()
 }
 
 /// Opens a UDP socket for a client, which knows whom it asks from where.

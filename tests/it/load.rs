@@ -10,6 +10,7 @@ mod output;
 mod places;
 mod pure;
 mod requests;
+mod requests_max;
 mod search;
 mod session;
 mod stats;

@@ -36,7 +36,10 @@ mod outlet;
 mod peer_and_room;
 #[cfg(feature = "ping")]
 mod ping;
+mod probes;
 mod protocol;
+#[cfg(feature = "ping")]
+mod require;
 mod run_queue;
 mod serve;
 mod sim;

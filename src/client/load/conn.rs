@@ -33,6 +33,8 @@ pub struct Shared {
     pub mode: Mode,
     /// What happened.
     pub stats: Stats,
+    /// How many requests may still be sent, on all connections.
+    pub left: u64,
     /// How many requests wait for their replies, on all connections.
     pub waiting: usize,
     /// How many requests of the timetable are due and have not left, on all connections.
@@ -56,6 +58,7 @@ impl Shared {
             script,
             mode: Mode::Quiet,
             stats: Stats::new()?,
+            left: u64::MAX,
             waiting: 0,
             behind: 0,
             window: vec![0; WINDOW_BYTES].into_boxed_slice(),
@@ -100,13 +103,14 @@ impl Quota {
 
     /// How many requests may leave now, while `waiting` wait of at most `waiting_max`.
     #[must_use]
-    pub fn room(&self, mode: Mode, waiting: usize, waiting_max: usize) -> usize {
-        let room = waiting_max.saturating_sub(waiting);
-        match mode {
+    pub fn room(&self, shared: &Shared, waiting: usize, waiting_max: usize) -> usize {
+        let called_for = match shared.mode {
             Mode::Quiet => 0,
-            Mode::ClosedLoop => room,
-            Mode::OpenLoop(_) => room.min(usize::try_from(self.unsent()).unwrap_or(usize::MAX)),
-        }
+            Mode::ClosedLoop => shared.left,
+            Mode::OpenLoop(_) => self.unsent(),
+        };
+        let room = waiting_max.saturating_sub(waiting);
+        room.min(usize::try_from(called_for).unwrap_or(usize::MAX))
     }
 
     /// The next request leaves now. When was it meant to?
@@ -119,6 +123,7 @@ impl Quota {
             }
             Mode::Quiet | Mode::ClosedLoop => now,
         };
+        shared.left = shared.left.saturating_sub(1);
         self.begun += 1;
         shared.waiting += 1;
         let stamp = Stamp {

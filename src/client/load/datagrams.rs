@@ -257,7 +257,7 @@ impl<D: Datagrams> DatagramConn<D> {
             Mode::OpenLoop(_) => usize::MAX,
             Mode::ClosedLoop | Mode::Quiet => self.waiting_max,
         };
-        let mut room = quota.room(shared.mode, self.requests.waiting(), waiting_max);
+        let mut room = quota.room(shared, self.requests.waiting(), waiting_max);
         if room == 0 {
             return false;
         }

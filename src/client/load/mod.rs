@@ -77,7 +77,25 @@ pub struct Run {
     pub duration: Duration,
     /// What is due and could not be sent by the end is sent after it.
     pub catch_up: bool,
+    /// In a closed loop: how many requests are sent while it counts, at most; then it ends.
+    pub requests_max: Option<u64>,
 }
+
+impl Default for Run {
+    /// A closed loop that counts from its begin.
+    fn default() -> Self {
+        Self {
+            rate_per_s: None,
+            warmup: Duration::ZERO,
+            duration: Duration::ZERO,
+            catch_up: true,
+            requests_max: None,
+        }
+    }
+}
+
+/// How long a run lasts that ends by something else: a year.
+pub const UNENDING: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How the connections came to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,12 +189,7 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
             live: 0,
             opening: 0,
             opened: None,
-            run: Run {
-                rate_per_s: None,
-                warmup: Duration::ZERO,
-                duration: Duration::ZERO,
-                catch_up: false,
-            },
+            run: Run::default(),
             phase: Phase::Idle,
             next_due: 0,
             calls_until: 0,

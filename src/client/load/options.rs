@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::search::Goal;
+use crate::client::require::Requirement;
 use crate::client::script::Script;
 use crate::client::target::Target;
 use crate::transport::Transport;
@@ -23,6 +24,8 @@ pub struct LoadOptions {
     pub pipeline: usize,
     /// How long to measure.
     pub duration: Duration,
+    /// In a closed loop: how many requests to measure, at most.
+    pub requests_max: Option<u64>,
     /// How long to run before that.
     pub warmup: Duration,
     /// The open loop's rate; `None`: a closed loop.
@@ -41,6 +44,8 @@ pub struct LoadOptions {
     pub json: bool,
     /// Where the percentile distribution goes.
     pub hdr: Option<PathBuf>,
+    /// What must hold of the figures.
+    pub require: Vec<Requirement>,
 }
 
 impl LoadOptions {

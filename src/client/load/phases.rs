@@ -26,7 +26,7 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
                 }
             }
             Phase::WarmUp if now >= begins || is_stopped => self.open_window(),
-            Phase::Window if now >= ends || is_stopped => self.close_window(),
+            Phase::Window if now >= ends || is_stopped || self.has_all() => self.close_window(),
             Phase::CatchingUp(until) => {
                 let is_owed = self.shared.waiting > 0 || self.shared.behind > 0;
                 if !is_owed || now >= until || self.stops > 1 {
@@ -44,6 +44,11 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
             Phase::Idle | Phase::WarmUp | Phase::Window => {}
         }
         None
+    }
+
+    /// All requests that there are to be have been sent, and have what they will have of replies.
+    fn has_all(&self) -> bool {
+        self.shared.left == 0 && self.shared.waiting == 0
     }
 
     fn note_opened(&mut self) {
@@ -71,6 +76,7 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
             }
         }
         self.phase = Phase::WarmUp;
+        self.shared.left = u64::MAX;
         self.begin_timetable(starts, begins);
         if starts == begins {
             self.open_window();
@@ -82,6 +88,10 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
     fn open_window(&mut self) {
         let (begins, ends) = self.shared.stats.window();
         self.phase = Phase::Window;
+        // Some may have left between its begin and now.
+        let begun = self.shared.stats.requests;
+        let left = self.run.requests_max.map(|most| most.saturating_sub(begun));
+        self.shared.left = left.unwrap_or(u64::MAX);
         self.begin_timetable(begins, ends);
         self.watch.open_window();
     }

@@ -78,7 +78,12 @@ fn try_run(options: &LoadOptions) -> Result<bool, String> {
         ))?;
     }
     printed.map_err(|error| format!("cannot write the output: {error}"))?;
-    Ok(report.is_all_right())
+    let broken = options.require.iter().filter_map(|requirement| {
+        let value = report.figure(requirement.figure());
+        requirement.holds(value, "").err()
+    });
+    let broken = broken.inspect(|told| outlet::complain(told)).count();
+    Ok(report.is_all_right() && broken == 0)
 }
 
 /// What takes a file's place once it is whole. What is no file (a pipe, a terminal) is written to.
@@ -185,6 +190,7 @@ fn measure_over<C: Conn<Os>>(
         warmup: options.warmup,
         duration: options.duration,
         catch_up: true,
+        requests_max: options.requests_max,
     };
     let measured = match options.find_max {
         None => one_run(&mut load, run, "load")?,

@@ -250,7 +250,7 @@ impl<S: Stream> StreamConn<S> {
 
     /// Sends what the quota allows, in one write where the kernel takes it.
     fn send(&mut self, shared: &mut Shared, quota: &mut Quota, clock: &impl Fn() -> Nanos) {
-        let room = quota.room(shared.mode, self.stamps.len(), self.waiting_max);
+        let room = quota.room(shared, self.stamps.len(), self.waiting_max);
         if room > 0 {
             let now = clock();
             for _ in 0..room {

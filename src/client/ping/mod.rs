@@ -306,6 +306,11 @@ impl<K: Kernel, R: Write, S: Write> Pinger<K, R, S> {
         }
     }
 
+    /// What the pings over each transport came to.
+    pub fn stats(&self) -> Vec<(Transport, &PingStats)> {
+        stats(&self.probes)
+    }
+
     /// Why results could not be written; a reader that has gone away is no failure.
     pub fn take_output_failure(&mut self) -> Option<io::Error> {
         self.results.take_failure()

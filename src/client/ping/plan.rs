@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::client::require::Requirement;
 use crate::client::script::{DATAGRAM_MAX_BYTES, FRAME_BYTES};
 use crate::client::target::{Family, Target};
 
@@ -50,6 +51,8 @@ pub struct PingOptions {
     pub json: bool,
     /// The time of day before each line.
     pub timestamps: bool,
+    /// What must hold of the figures.
+    pub require: Vec<Requirement>,
 }
 
 /// How pings are told.

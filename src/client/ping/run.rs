@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::time::SystemTime;
 
-use super::{Manner, PingOptions, Pinger, Style};
+use super::{Manner, PingOptions, PingStats, Pinger, Style};
 use crate::outlet::{self, Outlet};
 use crate::reactor::os::Os;
+use crate::transport::Transport;
 
 /// A reply came over every transport.
 const ANSWERED: u8 = 0;
@@ -37,10 +38,25 @@ fn try_run(options: &PingOptions) -> Result<bool, String> {
     let streams = (Outlet::new(io::stdout()), Outlet::new(io::stderr()));
     let mut pinger = Pinger::new(kernel, options.plan, manner(options), target, streams);
     let is_answered = pinger.ping().map_err(cannot_wait)?;
-    match pinger.take_output_failure() {
-        Some(error) => Err(format!("cannot write the output: {error}")),
-        None => Ok(is_answered),
+    if let Some(error) = pinger.take_output_failure() {
+        return Err(format!("cannot write the output: {error}"));
     }
+    Ok(is_answered & holds(options, &pinger.stats()))
+}
+
+/// Whether every requirement holds over each transport; tells of those that do not.
+fn holds(options: &PingOptions, stats: &[(Transport, &PingStats)]) -> bool {
+    let each = options
+        .require
+        .iter()
+        .flat_map(|it| stats.iter().map(move |of| (it, of)));
+    let broken = each.filter_map(|(requirement, (transport, stats))| {
+        let value = stats.figure(requirement.figure());
+        requirement
+            .holds(value, &format!(" over {transport}"))
+            .err()
+    });
+    broken.inspect(|told| outlet::complain(told)).count() == 0
 }
 
 fn manner(options: &PingOptions) -> Manner {

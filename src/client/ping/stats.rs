@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use crate::client::require::{Kind, count, percent};
 use crate::transport::Transport;
 
 /// The longest round trip that is told from longer ones: two and a half hours.
@@ -222,9 +223,47 @@ impl PingStats {
             .map_or(Duration::ZERO, |(first, last)| last.duration_since(first))
     }
 
+    /// A figure of `--require`, in nanoseconds, percent or as it is; `None` where nothing is known.
+    #[must_use]
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        let time = |ns| Some(count(ns)).filter(|_| self.received > 0);
+        match name {
+            "loss" => percent(self.lost(), self.sent),
+            "sent" => Some(count(self.sent)),
+            "received" => Some(count(self.received)),
+            "late" => Some(count(self.late)),
+            "duplicates" => Some(count(self.duplicates)),
+            "errors" => Some(count(self.errors)),
+            "min" => time(self.round_trip.min_ns),
+            "avg" => time(self.round_trip.mean_ns()),
+            "max" => time(self.round_trip.max_ns),
+            "mdev" => time(self.round_trip.deviation_ns()),
+            "jitter" => time(self.jitter_ns()),
+            "connect" => Some(count(self.connect.mean_ns())).filter(|_| self.connect.count > 0),
+            _ => time(self.percentile_ns(percentile(name)?)),
+        }
+    }
+
+    /// What kind of figure a name of `--require` stands for.
+    #[must_use]
+    pub fn kind_of(name: &str) -> Option<Kind> {
+        match name {
+            "loss" => Some(Kind::Percent),
+            "sent" | "received" | "late" | "duplicates" | "errors" => Some(Kind::Count),
+            "min" | "avg" | "max" | "mdev" | "jitter" | "connect" => Some(Kind::Time),
+            _ => percentile(name).map(|_| Kind::Time),
+        }
+    }
+
     /// How many pings were not answered.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.sent.saturating_sub(self.received)
     }
+}
+
+/// `p50`, `p99`: a whole percentile.
+fn percentile(name: &str) -> Option<u64> {
+    let percent = name.strip_prefix('p')?.parse().ok()?;
+    (1..=100).contains(&percent).then_some(percent)
 }

@@ -70,6 +70,7 @@ fn it_is_no_longer_one_of_those_that_open() {
         warmup: Duration::ZERO,
         duration: Duration::from_secs(60),
         catch_up: true,
+        ..Run::default()
     };
     assert_eq!(load.measure(run).unwrap().ended, Ended::NoConnection);
     assert_eq!(load.opened().ready, 0);

@@ -52,6 +52,7 @@ fn report(rate_per_s: Option<u64>) -> Report {
             warmup: Duration::ZERO,
             duration: Duration::from_millis(100),
             catch_up: true,
+            ..Run::default()
         },
         stats,
         cost: Cost {

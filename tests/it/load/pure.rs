@@ -154,3 +154,34 @@ fn goals() {
         assert!(wrong.parse::<Goal>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn rates_are_written_in_thousands_and_millions() {
+    use pingpong::inside::units::parse_rate;
+    for (text, rate) in [
+        ("1", 1),
+        ("2.0", 2),
+        ("10k", 10_000),
+        ("2.5k", 2_500),
+        ("0.001k", 1),
+        ("1.25M", 1_250_000),
+    ] {
+        assert_eq!(parse_rate(text), Some(rate), "{text}");
+    }
+    for text in [
+        "",
+        "k",
+        ".5k",
+        "1.k",
+        "0.5",
+        "1.2345k",
+        "1K",
+        "-1",
+        "1e3",
+        "1 k",
+        "99999999999999999999",
+        "99999999999999999M",
+    ] {
+        assert_eq!(parse_rate(text), None, "{text}");
+    }
+}

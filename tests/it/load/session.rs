@@ -39,6 +39,7 @@ fn session<C: Conn<Os>>(addresses: Vec<SocketAddr>, connections: usize) -> (Open
         warmup: Duration::ZERO,
         duration: Duration::from_millis(50),
         catch_up: true,
+        ..Run::default()
     };
     let stats = load.measure(run).unwrap();
     (load.opened(), stats)

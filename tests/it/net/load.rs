@@ -120,6 +120,7 @@ impl World {
                 warmup: ms(rng, &[0, 0, 0, 60]),
                 duration: ms(rng, &[20, 100, 400]),
                 catch_up: !rng.one_in(4),
+                ..Run::default()
             },
             stop: rng
                 .one_in(6)

@@ -104,6 +104,7 @@ fn sample(value_name: &str) -> &'static str {
         "GOAL" => "p99=7ms",
         "MODE" => "0640",
         "N" => "7",
+        "COND" => "max<7s",
         "TEXT" => "text",
         other => panic!("no sample of {other}"),
     }

@@ -317,3 +317,40 @@ fn an_inherited_wildcard_answers_from_the_address_that_was_asked() {
     let (reply, from) = crate::support::client::receive_from(&client);
     assert_eq!((reply.as_slice(), from), (&b"pong"[..], asked));
 }
+
+/// In a network of its own, as a sandbox has it, it cannot look at its socket's line in the kernel's
+/// table; then the kernel tells what it has dropped with the next datagram.
+#[test]
+fn drops_are_counted_in_a_sandbox_too() {
+    let Some(mut command) = crate::support::inside::in_namespace("exec \"$@\"") else {
+        return;
+    };
+    command.args([crate::support::PROGRAM, "serve"]);
+    let socket = UdpSocket::bind(ANY).unwrap();
+    let at = socket.local_addr().unwrap();
+    command.env("LISTEN_FDS", "1");
+    let mapping = FdMapping {
+        parent_fd: copy(&socket),
+        child_fd: 3,
+    };
+    command.fd_mappings(vec![mapping]).unwrap();
+    let server = Server::spawn(command);
+    let client = udp(Ipv4Addr::LOCALHOST);
+    server.freeze();
+    let sent = 2000;
+    for _ in 0..sent {
+        client.send_to(b"ping", at).unwrap();
+    }
+    server.thaw();
+    // Whoever comes behind the flood brings the count with it, if there is room for it.
+    let mut sent_behind = 0;
+    until("all are accounted for", || {
+        let report = server.report();
+        client.send_to(b"pong", at).unwrap();
+        sent_behind += 1;
+        let replies = report.count("replies_total{transport=\"udp\"}");
+        let dropped = report.dropped("kernel");
+        // The pong of this turn is not in the report yet.
+        dropped > 0 && replies + dropped + report.dropped("pong") == sent + sent_behind - 1
+    });
+}

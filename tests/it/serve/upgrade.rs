@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +16,23 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::support::client::{ask, connect, replies_to, udp};
 use crate::support::server::Server;
 use crate::support::{Folder, GUARD, PROGRAM, command, until};
+
+/// Puts a program there, by a process of its own: what this one has open for writing, a child of another
+/// test inherits for a moment, and then nobody may execute it (ETXTBSY, execve(2)).
+fn install(program: impl Read, to: &Path) {
+    let mut program = program;
+    let mut command = command("sh");
+    command
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(to);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    std::io::copy(&mut program, &mut child.stdin.take().unwrap()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn install_ours(to: &Path) {
+    install(fs::File::open(PROGRAM).unwrap(), to);
+}
 
 /// A server at a path of its own, and all that come after it there.
 struct House {
@@ -31,7 +49,7 @@ impl House {
     /// One that is called by `name`, and is copied to the folder.
     fn at(name: &str, options: &[&str]) -> Self {
         let folder = Folder::new();
-        fs::copy(PROGRAM, folder.path("pingpong")).unwrap();
+        install_ours(&folder.path("pingpong"));
         if name != "pingpong" {
             symlink("pingpong", folder.path(name)).unwrap();
         }
@@ -54,8 +72,7 @@ impl House {
     /// Puts something else at its path, as a package does: by a rename.
     fn replace(&self, script: &str) {
         let fresh = self.folder.path("fresh");
-        fs::write(&fresh, script).unwrap();
-        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+        install(script.as_bytes(), &fresh);
         fs::rename(fresh, self.program()).unwrap();
     }
 
@@ -189,7 +206,7 @@ fn one_that_does_not_start_leaves_the_old_one() {
     // None of them is left in the process table.
     let children = format!("/proc/{0}/task/{0}/children", house.first.pid());
     assert_eq!(fs::read_to_string(children).unwrap_or_default(), "");
-    fs::copy(PROGRAM, house.program()).unwrap();
+    install_ours(&house.program());
     house.upgrade();
     ask(&held, b"ping\n", b"pong\n");
     ask(&connect(at), b"ping\n", b"pong\n");
@@ -205,8 +222,7 @@ fn a_link_is_followed_anew() {
         "#!/bin/sh\ntouch {}\nexec {PROGRAM} \"$@\"\n",
         marker.display()
     );
-    fs::write(&other, script).unwrap();
-    fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
+    install(script.as_bytes(), &other);
     symlink("other", house.folder.path("link")).unwrap();
     fs::rename(house.folder.path("link"), house.folder.path("current")).unwrap();
     house.upgrade();
@@ -218,7 +234,7 @@ fn a_link_is_followed_anew() {
 #[test]
 fn arguments_and_environment_are_the_same() {
     let folder = Folder::new();
-    fs::copy(PROGRAM, folder.path("pingpong")).unwrap();
+    install_ours(&folder.path("pingpong"));
     let mut command = command("sh");
     command.args([
         "-c",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::super::latency::{Latencies, Quantile};
 use super::super::nanos;
 use super::{Found, Report, micros, ratio, seconds};
+use crate::client::load::UNENDING;
 use crate::transport::Transport;
 
 /// Which keys there are, and what they mean. It changes when a key goes or means something else.
@@ -32,7 +33,8 @@ struct Json<'a> {
     reply_bytes: usize,
     timeout_s: f64,
     warmup_s: f64,
-    duration_asked_s: f64,
+    /// Not there where only a number of requests was asked for.
+    duration_asked_s: Option<f64>,
     duration_s: f64,
     ended: &'static str,
     rate_target_per_s: Option<u64>,
@@ -128,7 +130,9 @@ impl Report {
             reply_bytes: self.reply_bytes,
             timeout_s: self.timeout.as_secs_f64(),
             warmup_s: self.run.warmup.as_secs_f64(),
-            duration_asked_s: self.run.duration.as_secs_f64(),
+            duration_asked_s: Some(self.run.duration)
+                .filter(|it| *it < UNENDING)
+                .map(|it| it.as_secs_f64()),
             duration_s: thousandths(seconds(stats.measured())),
             ended: stats.ended.name(),
             rate_target_per_s: self.run.rate_per_s,

@@ -9,6 +9,7 @@ use super::latency::{Hundredths, Quantile};
 use super::schedule::{Nanos, SECOND};
 use super::stats::{Cost, Stats};
 use super::{Opened, Run, nanos};
+use crate::client::require::{Kind, count, percent};
 use crate::transport::Transport;
 
 /// What was asked, and what came of it.
@@ -85,6 +86,46 @@ impl Report {
         let loss_is_wrong = self.transport == Transport::Tcp;
         let is_found = self.found.as_ref().is_none_or(|it| it.is_confirmed);
         self.stats.is_all_right(loss_is_wrong) && self.opened.ready == self.connections && is_found
+    }
+
+    /// A figure of `--require`, in nanoseconds, percent or as it is; `None` where nothing is known. A
+    /// latency that nobody has waited for to its end is longer than any bound.
+    #[must_use]
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        let stats = &self.stats;
+        let all = &stats.latency;
+        match name {
+            "min" => all.min().map(count),
+            "mean" => all.mean(),
+            "max" if stats.unanswered() > 0 => Some(f64::INFINITY),
+            "max" => all.max().map(count),
+            "loss" => percent(stats.unanswered(), stats.due),
+            "errors" => Some(count(self.troubles().iter().map(|it| it.count).sum())),
+            "requests_per_s" => Some(stats.per_second(stats.sent_in_window)),
+            "replies_per_s" => Some(stats.per_second(stats.came_in_window)),
+            _ => {
+                let (_, percentile) = PERCENTILES.iter().find(|(it, _)| *it == name)?;
+                match all.percentile(*percentile, stats.unanswered()) {
+                    Quantile::Is(nanos) => Some(count(nanos)),
+                    Quantile::Unanswered => Some(f64::INFINITY),
+                    Quantile::TooFew => None,
+                }
+            }
+        }
+    }
+
+    /// What kind of figure a name of `--require` stands for.
+    #[must_use]
+    pub fn kind_of(name: &str) -> Option<Kind> {
+        match name {
+            "min" | "mean" | "max" => Some(Kind::Time),
+            "loss" => Some(Kind::Percent),
+            "errors" | "requests_per_s" | "replies_per_s" => Some(Kind::Count),
+            _ => PERCENTILES
+                .iter()
+                .find(|(it, _)| *it == name)
+                .map(|_| Kind::Time),
+        }
     }
 
     fn bytes_per_s(&self) -> (f64, f64) {

@@ -12,12 +12,13 @@ from pathlib import Path
 import yaml
 
 sys.dont_write_bytecode = True
+from fleet_container import Contained  # noqa: E402
 from fleet_manifests import PARTS, Manifests  # noqa: E402
 from fleet_metrics import Metrics, made_rules  # noqa: E402
 from fleet_program import Program, run  # noqa: E402
 
 
-class Fleet(Manifests, Metrics):
+class Fleet(Manifests, Metrics, Contained):
     """The files below one folder, and what is wrong with them."""
 
     def __init__(self, root, program):
@@ -26,10 +27,12 @@ class Fleet(Manifests, Metrics):
         self.problems = []
         self.notes = []
         self.parts = {}
+        self.ran = 0
 
     def check(self, holds, what):
         if not holds:
             self.problems.append(what)
+        return holds
 
     def text(self, path):
         return (self.root / path).read_text()
@@ -172,12 +175,14 @@ def main():
         fleet = Fleet(".", program)
         problems = fleet.everything()
         fleet.evaluated()
+        fleet.contained()
         for it in bugs():
             fleet.check(
                 it["old"] in fleet.text(it["file"]), f"fleet-bugs.yml: {it['bug']} cannot be planted any more"
             )
     finally:
         program.stop()
+    fleet.notes.append(f"{fleet.ran} pods ran as containers")
     for note in fleet.notes:
         print(note)
     for problem in problems:

@@ -143,6 +143,10 @@ class Manifests:
             wanted = [8888, 8888] if may_have_host_ports else []
             self.check(host_ports == wanted, f"{name}: host ports {host_ports}")
 
+    @staticmethod
+    def memory_limit(pod):
+        return memory_bytes(pod["containers"][0]["resources"]["limits"]["memory"])
+
     def resources(self, name, container):
         limits = container.get("resources", {}).get("limits", {})
         requests = container.get("resources", {}).get("requests", {})

@@ -29,14 +29,14 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Tells the process that this one replaces that it serves.
+    /// Tells the process that this one replaces that it serves; false where there is none.
     ///
     /// # Errors
     /// That one has gone, or gave up.
-    pub fn tell_ready(&mut self) -> io::Result<()> {
+    pub fn tell_ready(&mut self) -> io::Result<bool> {
         match self.predecessor.take() {
-            Some(mut predecessor) => predecessor.write_all(b"1"),
-            None => Ok(()),
+            Some(mut predecessor) => predecessor.write_all(b"1").map(|()| true),
+            None => Ok(false),
         }
     }
 }

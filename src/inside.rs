@@ -43,6 +43,8 @@ pub(crate) mod reasons;
 pub mod server;
 #[path = "signals.rs"]
 pub mod signals;
+#[path = "slices.rs"]
+pub(crate) mod slices;
 #[path = "start.rs"]
 pub mod start;
 #[path = "start_error.rs"]

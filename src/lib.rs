@@ -46,6 +46,6 @@ use inside::admin;
 #[cfg(any(feature = "load", feature = "ping"))]
 use inside::client;
 use inside::{
-    address, inherited, limits, listen, logging, outlet, reactor, reasons, server, signals, start,
-    start_error, state, transport, units,
+    address, inherited, limits, listen, logging, outlet, reactor, reasons, server, signals, slices,
+    start, start_error, state, transport, units,
 };

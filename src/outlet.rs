@@ -25,6 +25,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::SendFlags;
 
 use crate::reactor::attempt::{Attempt, attempt, would_block};
+use crate::slices::part;
 
 /// What poll(2) promises room for on a pipe, and what write(2) writes there in one piece or not at
 /// all (`PIPE_BUF` on Linux, pipe(7)).
@@ -219,7 +220,7 @@ impl<F: AsFd> Outlet<F> {
             if let Some(error) = written.failure {
                 return Err(error);
             }
-            bytes = bytes.get(written.len..).unwrap_or_default();
+            bytes = part(bytes, written.len..);
             if bytes.is_empty() {
                 return Ok(());
             }

@@ -137,8 +137,11 @@ impl Server {
         };
         let mut server = Self::on(config, beginning, kernel)?;
         let told = inherited.tell_ready();
-        told.map_err(|error| StartError::new("cannot take over", &error))?;
-        server.kernel().notify(Notice::Ready);
+        let is_told = told.map_err(|error| StartError::new("cannot take over", &error))?;
+        // The one that this one replaces tells the service manager, which listens to that one alone.
+        if !is_told {
+            server.kernel().notify(Notice::Ready);
+        }
         Ok(server)
     }
 

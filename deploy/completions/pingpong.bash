@@ -221,7 +221,7 @@ _pingpong() {
             return 0
             ;;
         pingpong__subcmd__ping)
-            opts="-4 -6 -s -c -i -W -w -f -D -q -h -V --tcp --udp --rotate-port --ipv4 --ipv6 --size --count --interval --timeout --deadline --flood --timestamps --quiet --json --require --help --version"
+            opts="-4 -6 -s -c -i -W -w -f -D -O -n -q -h -V --tcp --udp --rotate-port --ipv4 --ipv6 --size --count --interval --timeout --deadline --flood --timestamps --outstanding --numeric --quiet --json --require --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -66,6 +66,8 @@ complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s 4 -l ipv4 -d 
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s 6 -l ipv6 -d 'IPv6 only'
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s f -l flood -d 'ping as soon as the last was answered, or 10 ms after it; on a terminal a dot for each ping, a backspace for each reply'
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s D -l timestamps -d 'the time before each line: [seconds.microseconds] since 1970'
+complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s O -l outstanding -d 'tell, when the next ping is due, that the last has no reply yet (with -W over -i)'
+complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s n -l numeric -d 'as in ping(8); addresses are shown as numbers anyway'
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s q -l quiet -d 'only the summary'
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -l json -d 'a JSON object a line, the summary being the last'
 complete -c pingpong -n "__fish_pingpong_using_subcommand ping" -s h -l help -d 'this text'

@@ -6,6 +6,7 @@ use super::http::{self, HEAD_MAX_BYTES, Page, Read, Request};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Readiness, Stream};
 use crate::reactor::latch::Latched;
+use crate::slices::part;
 
 /// How long a request may take from its first byte, or from the begin of the connection, until its
 /// answer has left: who drips or does not read is gone then.
@@ -189,7 +190,7 @@ impl<S: Stream> HttpConn<S> {
         let mut bytes = [0; READ_BYTES];
         match self.stream.read(&mut bytes) {
             Attempt::Done(len @ 1..) => {
-                self.take_in(bytes.get(..len).unwrap_or_default(), now);
+                self.take_in(part(&bytes, ..len), now);
                 true
             }
             Attempt::Blocked => false,

@@ -43,7 +43,7 @@ TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT.
 Without a port it is 8888, without a host localhost.
 ",
     sections: &[("How much", HOW_MUCH), ("What", WHAT), ("Output", OUTPUT)],
-    notes: "\
+    notes: &["\
 DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
 number is seconds. BYTES may end in k or M (1024).
 TEXT may contain \\r, \\n, \\t, \\0, \\\\ and \\xNN.
@@ -61,7 +61,7 @@ Try it:
 Exit status:
   0 every reply was right; 1 one was wrong or (TCP) lost, none came, or a
   connection failed; 2 wrong command line.
-",
+"],
     argument: |it, text| {
         if it.target.is_some() {
             let text = text.to_string_lossy();

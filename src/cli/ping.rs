@@ -22,7 +22,7 @@ TARGET is HOST, HOST:PORT, :PORT, PORT, [v6]:PORT or [v6%interface]:PORT;
 without a host it is localhost, without a port 8888.
 ",
     sections: &[("How", HOW), ("When", WHEN), ("What to show", SHOW)],
-    notes: "\
+    notes: &["\
 DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
 number is seconds. BYTES may end in k or M (1024).
 
@@ -34,7 +34,7 @@ Signals:
 Exit status:
   0 a reply came over each transport, and every --require holds; 1 not so;
   2 anything else.
-",
+"],
     argument: |it, text| {
         let target = target(text, &mut it.tcp, &mut it.udp)?;
         it.targets.push(target);
@@ -79,6 +79,11 @@ const SHOW: &[Opt<PingGiven>] = &[
     opt("-D, --timestamps", "",
         "the time before each line: [seconds.microseconds] since 1970",
         Switch(|it| it.timestamps = true)),
+    opt("-O, --outstanding", "",
+        "tell, when the next ping is due, that the last has no reply yet (with -W over -i)",
+        Switch(|it| it.outstanding = true)),
+    opt("-n, --numeric", "", "as in ping(8); addresses are shown as numbers anyway",
+        Switch(|_| {})),
     opt("-q, --quiet", "", "only the summary", Switch(|it| it.quiet = true)),
     opt("--json", "", "a JSON object a line, the summary being the last",
         Switch(|it| it.json = true)),
@@ -117,6 +122,8 @@ pub struct PingGiven {
     deadline: Option<Duration>,
     flood: bool,
     timestamps: bool,
+    outstanding: bool,
+
     quiet: bool,
     json: bool,
     require: Vec<Requirement>,
@@ -158,6 +165,7 @@ pub fn parse(parser: lexopt::Parser) -> Result<Command, UsageError> {
             deadline: given.deadline,
             payload_bytes: given.payload_bytes,
             rotate_port: given.rotate_port,
+            tells_waiting: given.outstanding,
         },
         quiet: given.quiet,
         flood: given.flood,

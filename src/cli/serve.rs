@@ -33,7 +33,16 @@ pub static TABLE: Table<ServeOptions> = Table {
     about: "answer pings, on port 8888 of every address unless told otherwise",
     intro: "pingpong serve answers ping/pong over TCP and UDP, on one port and one thread.",
     sections: &[("Where", WHERE), ("Limits", LIMITS), ("Running", RUNNING)],
-    notes: "\
+    notes: &[NOTES, UPGRADE, STATUS],
+    argument: |_, text| {
+        let text = text.to_string_lossy();
+        let unknown = || TABLE.unknown("argument", &text, &text);
+        Err(meant_listen_by_argument(&text).unwrap_or_else(unknown))
+    },
+    advice: meant_listen_by_option,
+};
+
+const NOTES: &str = "\
 DUR is a number with us, ms, s, m, h or d, also several as in 1m30s; a bare
 number is seconds. BYTES may end in k or M (1024).
 RUST_LOG sets the log's level too: error, warn, info (default), debug, trace.
@@ -48,20 +57,22 @@ Signals:
   SIGHUP           the same where standard error is a terminal; elsewhere
                    nothing
   SIGUSR1          log the counters
-  SIGUSR2          start the program that lies at its path now, hand the sockets
+";
+
+/// Without that feature the signal asks for nothing.
+const UPGRADE: &str = if cfg!(feature = "upgrade") {
+    "  SIGUSR2          start the program that lies at its path now, hand the sockets
                    over to it, and serve the connections that are there to
                    their end
+"
+} else {
+    ""
+};
 
+const STATUS: &str = "
 Exit status:
   0 stopped, 1 could not start or run, 2 wrong command line.
-",
-    argument: |_, text| {
-        let text = text.to_string_lossy();
-        let unknown = || TABLE.unknown("argument", &text, &text);
-        Err(meant_listen_by_argument(&text).unwrap_or_else(unknown))
-    },
-    advice: meant_listen_by_option,
-};
+";
 
 // A row is a row.
 #[rustfmt::skip]

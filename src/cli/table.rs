@@ -106,7 +106,7 @@ pub struct Table<G: 'static> {
     /// The options, by sections.
     pub sections: &'static [(&'static str, &'static [Opt<G>])],
     /// What help says after them: paragraphs, some below a line of their own that ends with `:`.
-    pub notes: &'static str,
+    pub notes: &'static [&'static str],
     /// What to do with an argument that is no option.
     pub argument: fn(&mut G, &OsStr) -> Result<(), UsageError>,
     /// Advice for who writes an option that is not known.
@@ -141,7 +141,7 @@ impl<G> Table<G> {
             text += &format!("\n{title}:\n{}", columns(options.iter().map(line), column));
         }
         let common = columns(Self::COMMON.iter().map(line), column);
-        text + &common + "\n" + self.notes
+        text + &common + "\n" + &self.notes.concat()
     }
 
     /// Understands what follows the command, and after it the environment, where it is not

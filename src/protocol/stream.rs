@@ -17,6 +17,7 @@ use std::ops::Range;
 use memchr::memchr;
 
 use super::{Kind, OTHER_REPLY_MAX_BYTES, PONG, ending, kind, turn_into_pong};
+use crate::slices::part;
 
 /// Whether a line ends in these bytes.
 #[must_use]
@@ -169,7 +170,7 @@ impl Batch {
                 && kind(ping) == Kind::Ping
                 && ping_len(ping) == Some(len)
             {
-                seen(ping.get(..len).unwrap_or_default());
+                seen(part(ping, ..len));
                 turn_into_pong(ping);
                 done += len;
                 pings += 1;

@@ -2,7 +2,7 @@
 //!
 //! `SO_RXQ_OVFL` tells it only with a later datagram, so the last drops of a burst would wait for
 //! the next one. The kernel's table of sockets tells it at once: the column `drops` of
-//! `/proc/net/udp` and `udp6`, proc_pid_net(5).
+//! `/proc/self/net/udp` and `udp6`, proc_pid_net(5).
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -35,7 +35,7 @@ impl DropCount {
     pub(super) fn new(socket: &impl AsFd, is_ipv6: bool) -> io::Result<Self> {
         let name = if is_ipv6 { "udp6" } else { "udp" };
         Ok(Self {
-            table: File::open(format!("/proc/net/{name}"))?,
+            table: File::open(format!("/proc/self/net/{name}"))?,
             inode: fstat(socket)?.st_ino.to_string(),
         })
     }

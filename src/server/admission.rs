@@ -1,6 +1,6 @@
 //! Who may talk to the server, and how many at once from one place.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -10,9 +10,6 @@ use super::counters::RefusedReason;
 /// How much of an IPv6 address names a client: a host has a whole network of such a size to choose
 /// addresses from, RFC 4291 section 2.5.4.
 const IPV6_CLIENT_BITS: u32 = 64;
-
-/// A table with room for so many clients is kept when the last has gone.
-const TABLE_KEPT: usize = 256;
 
 /// The networks whose hosts may talk. Without any, everybody may.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +35,8 @@ pub struct Admission {
     allowed: Allowed,
     max_per_client: Option<usize>,
     /// How many connections each client has, where that is limited: no more entries than
-    /// connections.
-    clients: HashMap<u128, usize>,
+    /// connections. A tree, as nobody can make it slow by the addresses that he comes from.
+    clients: BTreeMap<u128, usize>,
 }
 
 impl Admission {
@@ -48,7 +45,7 @@ impl Admission {
         Self {
             allowed,
             max_per_client,
-            clients: HashMap::new(),
+            clients: BTreeMap::new(),
         }
     }
 
@@ -82,9 +79,6 @@ impl Admission {
         *count -= 1;
         if *count == 0 {
             self.clients.remove(&client);
-            if self.clients.is_empty() && self.clients.capacity() > TABLE_KEPT {
-                self.clients = HashMap::new();
-            }
         }
     }
 }

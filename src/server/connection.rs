@@ -12,6 +12,7 @@ use crate::protocol::stream::{Answered, BadLine, Batch, Rules, ends_a_line};
 use crate::reactor::attempt::{Attempt, is_reset};
 use crate::reactor::kernel::{Readiness, Stream};
 use crate::reactor::latch::Latched;
+use crate::slices::part;
 use crate::state::{Event, State};
 use crate::transport::Transport;
 
@@ -259,7 +260,7 @@ impl<S: Stream> Connection<S> {
                 Attempt::Done(len) => {
                     work.traffic.sent_bytes += len as u64;
                     work.progress = true;
-                    rest = rest.get(len..).unwrap_or_default();
+                    rest = part(rest, len..);
                 }
                 Attempt::Blocked => {}
                 Attempt::Failed(error) => {

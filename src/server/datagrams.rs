@@ -20,6 +20,7 @@ use crate::reactor::kernel::{
 };
 use crate::reactor::latch::Latched;
 use crate::reactor::outage::Retry;
+use crate::slices::part;
 use crate::transport::Endpoint;
 
 /// How many times one socket is received from in one turn of the loop: a flood costs each turn, and
@@ -221,7 +222,7 @@ impl<D: Datagrams> DatagramSocket<D> {
                 match reply_len {
                     Err(reason) => counters.count_dropped(reason, 1),
                     Ok(len) => {
-                        let reply = datagram.get(..len).unwrap_or_default();
+                        let reply = part(datagram, ..len);
                         outgoing.add(reply, &route, &mut self.socket, counters);
                     }
                 }

@@ -13,6 +13,7 @@ use crate::client::script::{DATAGRAM_MAX_BYTES, Number, Script};
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Datagrams, Kernel, Readiness, RecvMeta, SLOT_MAX_BYTES, Transmit};
 use crate::reactor::latch::Latched;
+use crate::slices::part;
 use crate::state::{Event, State};
 
 /// How many times one socket sends in one turn of the loop, at most, so that it comes to receive.
@@ -174,7 +175,7 @@ impl<D: Datagrams> DatagramConn<D> {
                 stats.foreign += 1;
                 continue;
             }
-            let bytes = slot.get(..meta.len_bytes).unwrap_or_default();
+            let bytes = part(slot, ..meta.len_bytes);
             let datagrams = bytes.len().div_ceil(meta.segment_bytes.max(1)).max(1);
             stats.offload.receives += 1;
             stats.offload.super_receives += u64::from(datagrams > 1);

@@ -15,6 +15,7 @@ use crate::client::script::Number;
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Kernel, Readiness, Stream};
 use crate::reactor::latch::Latched;
+use crate::slices::part;
 use crate::state::{Event, State};
 
 /// How much of a wrong reply is shown.
@@ -174,7 +175,7 @@ impl<S: Stream> StreamConn<S> {
                 self.step(Event::Flushed);
             }
             Attempt::Done(len) => {
-                let skipped_len = self.skip_greeting(shared.window.get(..len).unwrap_or_default());
+                let skipped_len = self.skip_greeting(part(&shared.window, ..len));
                 self.check(shared, skipped_len, len, clock());
             }
             Attempt::Blocked => {}
@@ -190,7 +191,7 @@ impl<S: Stream> StreamConn<S> {
                 return bytes.len();
             };
             self.skip_lines -= 1;
-            rest = rest.get(end + 1..).unwrap_or_default();
+            rest = part(rest, end + 1..);
         }
         bytes.len() - rest.len()
     }
@@ -204,7 +205,7 @@ impl<S: Stream> StreamConn<S> {
             ..
         } = shared;
         let reply_bytes = script.reply_bytes();
-        let mut rest = window.get(from..to).unwrap_or_default();
+        let mut rest = part(window, from..to);
         while !rest.is_empty() {
             let number = Number::new(self.number, self.awaited.message);
             let expected = &script.reply(number)[self.awaited.offset..];

@@ -12,6 +12,7 @@ use super::inbox::Inbox;
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Datagrams, Kernel, Readiness, Stream, Token, Transmit};
 use crate::reactor::latch::Latched;
+use crate::slices::part;
 use crate::state::{Event, State};
 use crate::transport::Transport;
 
@@ -171,7 +172,7 @@ impl<K: Kernel> PingConn<K> {
         let outcome = match &mut self.wire {
             Wire::Stream(stream) => match stream.write(ping) {
                 Attempt::Done(len) => {
-                    let rest = ping.get(len..).unwrap_or_default();
+                    let rest = part(ping, len..);
                     self.unsent.extend_from_slice(rest);
                     Attempt::Done(())
                 }

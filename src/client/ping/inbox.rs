@@ -9,6 +9,7 @@ use super::failure::Failure;
 use crate::reactor::attempt::Attempt;
 use crate::reactor::kernel::{Datagrams, RecvSlots, SLOT_MAX_BYTES, Stream};
 use crate::reactor::latch::Latched;
+use crate::slices::part;
 
 /// How many bytes of one connection are read in one turn of the loop, at most one read more. Until
 /// then it is read to its end, so that no ping is sent on a connection that the peer has closed.
@@ -43,7 +44,7 @@ impl Inbox {
         let Some(reply) = self.replies.get(index) else {
             return (&[], None);
         };
-        let bytes = self.bytes.get(reply.place.clone()).unwrap_or_default();
+        let bytes = part(&self.bytes, reply.place.clone());
         (bytes, reply.source)
     }
 
@@ -72,7 +73,7 @@ impl Inbox {
                 source: None,
             });
         }
-        partial.extend_from_slice(self.bytes.get(start..).unwrap_or_default());
+        partial.extend_from_slice(part(&self.bytes, start..));
         outcome
     }
 
@@ -84,7 +85,7 @@ impl Inbox {
             match stream.read(window) {
                 Attempt::Done(0) => return Err(Failure::Closed),
                 Attempt::Done(len) => {
-                    let read = window.get(..len).unwrap_or_default();
+                    let read = part(window, ..len);
                     self.bytes.extend_from_slice(read);
                 }
                 Attempt::Blocked => {}
@@ -116,7 +117,7 @@ impl Inbox {
     fn take_datagrams(&mut self, count: usize) {
         let slots = self.slots.bytes.chunks_exact(self.slots.slot_bytes);
         for (meta, slot) in self.slots.info.iter().zip(slots).take(count) {
-            let bytes = slot.get(..meta.len_bytes).unwrap_or_default();
+            let bytes = part(slot, ..meta.len_bytes);
             let segments = bytes.chunks(meta.segment_bytes.max(1));
             // An empty datagram is one, too.
             let empty = bytes.is_empty().then_some(bytes);

@@ -11,6 +11,10 @@ pub const PAYLOAD_MAX_BYTES: usize = DATAGRAM_MAX_BYTES - FRAME_BYTES;
 
 /// How to ping.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a command line are just that"
+)]
 pub struct PingPlan {
     /// Ping over TCP.
     pub tcp: bool,
@@ -28,6 +32,8 @@ pub struct PingPlan {
     pub payload_bytes: usize,
     /// Each ping comes from a new port.
     pub rotate_port: bool,
+    /// Tell, when the next ping is due, that the last has no reply yet.
+    pub tells_waiting: bool,
 }
 
 /// What `pingpong ping` was asked for.

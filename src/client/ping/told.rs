@@ -25,6 +25,8 @@ pub(super) enum Outcome {
     Duplicate,
     /// Its reply did not come in time.
     NoReply,
+    /// Its reply has not come yet, and the next is due: `-O`.
+    Waiting,
     /// It did not leave in time: there was no connection.
     NoConnection,
     /// All was over before its own time was.
@@ -50,6 +52,7 @@ impl Outcome {
             Self::Late => "late",
             Self::Duplicate => "duplicate",
             Self::NoReply => "timeout",
+            Self::Waiting => "waiting",
             Self::NoConnection => "connect_timeout",
             Self::Deadline => "deadline",
             Self::Refused => "refused",
@@ -69,7 +72,11 @@ impl Outcome {
     pub(super) const fn dots(self) -> &'static str {
         match self {
             Self::Reply | Self::Late => "\u{8} \u{8}",
-            Self::Duplicate | Self::NoReply | Self::NoConnection | Self::Deadline => "",
+            Self::Duplicate
+            | Self::NoReply
+            | Self::Waiting
+            | Self::NoConnection
+            | Self::Deadline => "",
             Self::Foreign => "E",
             Self::Refused | Self::Reset | Self::Closed | Self::Wrong | Self::Error => "\u{8}E",
         }
@@ -149,6 +156,7 @@ impl Told<'_> {
             Outcome::Late => self.times() + " (late)",
             Outcome::Duplicate => self.times() + " (DUP!)",
             Outcome::NoReply => format!("timed out: no reply within {waited_ms} ms"),
+            Outcome::Waiting => format!("no answer yet, after {waited_ms} ms"),
             Outcome::NoConnection => format!("timed out: no connection within {waited_ms} ms"),
             Outcome::Deadline => format!("no reply by the deadline, after {waited_ms} ms"),
             Outcome::Refused if self.transport == Transport::Udp => {

@@ -68,6 +68,7 @@ fn client(rng: &mut Rng, is_faulty: bool) -> Client {
         deadline,
         payload_bytes: rng.pick(&[4, 8, 30, 200, 1000]),
         rotate_port: rng.one_in(4),
+        tells_waiting: false,
     };
     let stop_ns = rng.one_in(6).then(|| rng.below(2_000) as u64 * MS);
     // Who waits for ever for what is lost is ended by somebody.

@@ -22,6 +22,7 @@ fn config(tcp: bool) -> PingPlan {
         deadline: None,
         payload_bytes: 30,
         rotate_port: false,
+        tells_waiting: false,
     }
 }
 

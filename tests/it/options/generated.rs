@@ -144,7 +144,7 @@ fn man_of<G>(table: &'static Table<G>) -> (Man, String) {
         .override_usage(format!("{name} {}", table.usage));
     let source = concat!("pingpong ", env!("CARGO_PKG_VERSION"));
     let man = Man::new(described).source(source).manual("pingpong");
-    (man, sections(table.notes))
+    (man, sections(&table.notes.concat()))
 }
 
 #[test]

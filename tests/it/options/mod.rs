@@ -183,7 +183,7 @@ fn help_is_wrapped_where_the_terminal_ends() {
             about: "",
             intro: "",
             sections: Box::leak(Box::new([("Section", options)])),
-            notes: "",
+            notes: &[],
             argument: |(), _| Ok(()),
             advice: |_, _| None,
         };
@@ -211,7 +211,8 @@ fn every_option_is_understood_by_each_of_its_names() {
             assert_eq!(by_letter, by_long, "{} {}", row.command, row.name);
         }
         let needs_another = ["--send", "--expect"].contains(&words[0]);
-        let is_the_default_anyhow = row.command != "serve" && row.long == "tcp";
+        let is_the_default_anyhow =
+            row.command != "serve" && ["tcp", "numeric"].contains(&row.long);
         let changes = by_long != shown(row.command, &[]) && by_long.starts_with("Ok");
         assert!(
             changes || needs_another || is_the_default_anyhow,

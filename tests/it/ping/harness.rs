@@ -48,6 +48,7 @@ pub(crate) fn config() -> PingPlan {
         deadline: None,
         payload_bytes: 4,
         rotate_port: false,
+        tells_waiting: false,
     }
 }
 

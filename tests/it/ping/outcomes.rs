@@ -322,3 +322,40 @@ fn a_stream_of_wrong_lines_is_cut_off() {
     );
     assert_eq!(world.opened(), 3);
 }
+
+/// With -O a ping that still waits when the next is due is told then, and again with its reply; one that
+/// has its reply, or has timed out, is not.
+#[test]
+fn who_waits_when_the_next_is_due_is_told() {
+    let script: Script = |number, message| match number {
+        1 => vec![(ms(1500), pong(message))],
+        2 => vec![],
+        _ => vec![(ms(1), pong(message))],
+    };
+    for over_udp in [false, true] {
+        let plan = PingPlan {
+            tells_waiting: true,
+            timeout: Some(ms(1700)),
+            count: Some(4),
+            ..if over_udp { udp() } else { config() }
+        };
+        let told = |plan| {
+            let ran = run(AT_ONCE, script, plan);
+            let lines = ran
+                .results
+                .lines()
+                .filter(|line| line.contains("no answer yet"));
+            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        let lines = told(plan);
+        let transport = if over_udp { "udp" } else { "tcp" };
+        let expected = |seq| format!("{transport} seq={seq} no answer yet, after 1000 ms");
+        assert!(lines[0].ends_with(&expected(1)), "{lines:#?}");
+        assert!(lines.len() <= 2, "{lines:#?}");
+        let silent = PingPlan {
+            tells_waiting: false,
+            ..plan
+        };
+        assert_eq!(told(silent), [""; 0]);
+    }
+}

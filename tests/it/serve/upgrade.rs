@@ -377,3 +377,38 @@ fn connections(to: SocketAddr, is_over: &AtomicBool) -> usize {
     }
     count
 }
+
+/// The service manager is told by the one that it listens to: who begins says nothing before it is that.
+#[test]
+fn the_service_manager_is_told_once() {
+    let folder = Folder::new();
+    let manager = std::os::unix::net::UnixDatagram::bind(folder.path("n")).unwrap();
+    manager.set_read_timeout(Some(GUARD)).unwrap();
+    let told = || {
+        let mut bytes = [0; 200];
+        let len = manager.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..len].to_vec()).unwrap()
+    };
+    install_ours(&folder.path("pingpong"));
+    let mut command = command(folder.path("pingpong").to_str().unwrap());
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", folder.path("n"));
+    let first = Server::spawn(command);
+    let mut house = House {
+        folder,
+        first,
+        heirs: Vec::new(),
+    };
+    assert_eq!(told(), "READY=1\n");
+    house.upgrade();
+    assert!(told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    let pid = house.pid().as_raw_nonzero();
+    assert_eq!(told(), format!("READY=1\nMAINPID={pid}\n"));
+    // One that fails ends the reloading too.
+    house.replace("#!/bin/sh\nexit 1\n");
+    house.ask_for_upgrade();
+    assert!(told().starts_with("RELOADING=1\n"));
+    assert_eq!(told(), "READY=1\n");
+    kill_process(house.pid(), Signal::TERM).unwrap();
+    assert_eq!(told(), "STOPPING=1\n");
+}

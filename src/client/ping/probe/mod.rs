@@ -262,6 +262,9 @@ impl<K: Kernel> Probe<K> {
         if let Some((oldest, _)) = self.requests.overtaken() {
             self.time_out(oldest, turn);
         }
+        if self.plan.tells_waiting {
+            self.tell_waiting(turn);
+        }
         let seq = self.requests.push(Ping {
             begun_at: turn.now,
             carriers: Vec::new(),
@@ -275,6 +278,17 @@ impl<K: Kernel> Probe<K> {
         if let Err(failure) = self.carry_all(&[seq], turn) {
             let told = self.told_of_conn(None, (&failure).into());
             self.fail_ping(seq, &failure, &told, turn);
+        }
+    }
+
+    /// The last ping is still waited for.
+    fn tell_waiting(&mut self, turn: &mut Turn<'_, K>) {
+        let last = self.requests.next() - 1;
+        if let Some((ping, Fate::Waiting)) = self.requests.get(last) {
+            let waited = turn.now.saturating_duration_since(ping.begun_at);
+            let mut told = self.told(last, Outcome::Waiting);
+            told.time = Some(waited);
+            turn.lines.tell(&told);
         }
     }
 

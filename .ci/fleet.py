@@ -1,133 +1,195 @@
-"""What no validator knows of the manifests, the rules and the dashboard."""
+"""What .ci/fleet checks: deploy/kubernetes, deploy/prometheus and deploy/grafana, and that they fit the
+program and each other. Nothing here needs a cluster."""
 
-import json
+import importlib.util
+import os
 import re
-import subprocess
+import shutil
 import sys
 import tempfile
-import urllib.request
+from pathlib import Path
 
 import yaml
 
-built, admin = sys.argv[1:]
-problems = []
+sys.dont_write_bytecode = True
+from fleet_container import Contained  # noqa: E402
+from fleet_manifests import PARTS, Manifests  # noqa: E402
+from fleet_metrics import Metrics, made_rules  # noqa: E402
+from fleet_program import Program, run  # noqa: E402
 
 
-def check(holds, what):
-    if not holds:
-        problems.append(what)
+class Fleet(Manifests, Metrics, Contained):
+    """The files below one folder, and what is wrong with them."""
+
+    def __init__(self, root, program):
+        self.root = Path(root)
+        self.program = program
+        self.problems = []
+        self.notes = []
+        self.parts = {}
+        self.ran = 0
+
+    def check(self, holds, what):
+        if not holds:
+            self.problems.append(what)
+        return holds
+
+    def text(self, path):
+        return (self.root / path).read_text()
+
+    def everything(self):
+        for part in PARTS:
+            built = run("kubectl", "kustomize", str(self.root / "deploy/kubernetes" / part))
+            self.check(built.returncode == 0, f"{part}: kustomize: {built.stderr.strip()}")
+            self.parts[part] = [it for it in yaml.safe_load_all(built.stdout) if it]
+        folders = {it.name for it in (self.root / "deploy/kubernetes").iterdir()}
+        self.check(folders == set(PARTS), f"folders that nobody checks: {folders ^ set(PARTS)}")
+        for part, documents in self.parts.items():
+            self.objects(part, documents)
+            for it in documents:
+                if "template" in it.get("spec", {}):
+                    self.pod(part, it)
+        self.selections()
+        self.admission()
+        self.targets()
+        self.rules()
+        self.expressions()
+        self.dashboard()
+        self.merging()
+        self.docs()
+        return self.problems
+
+    def merging(self):
+        """Of the logs of three pods no value is lost, each with its report before and its own beginning."""
+        path = self.root / "deploy/kubernetes/load-hlog/merge.py"
+        spec = importlib.util.spec_from_file_location("merge", path)
+        merge = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(merge)
+        from hdrh.histogram import HdrHistogram  # pylint: disable=import-outside-toplevel
+
+        whole = HdrHistogram(1, 3600 * 10**9, 3)
+        with tempfile.TemporaryDirectory() as folder:
+            names = []
+            for pod in range(3):
+                names.append(f"{folder}/{pod}.log")
+                with open(names[-1], "w") as log:
+                    log.write('{"schema":1,"latency":{"count":15,"p99_us":1.5}}\n')
+                    log.write("#[Histogram log format version 1.3]\n")
+                    log.write(f"#[StartTime: {1795639400 + pod * 0.137:.3f} (seconds since epoch)]\n")
+                    log.write(
+                        '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
+                    )
+                    for second in range(5):
+                        interval = HdrHistogram(1, 3600 * 10**9, 3)
+                        for value in range(3):
+                            latency = 10 ** (3 + value + pod)
+                            interval.record_value(latency)
+                            whole.record_value(latency)
+                        top = interval.get_max_value() / 1e6
+                        log.write(f"{second:.3f},1.000,{top:.3f},{interval.encode().decode()}\n")
+            merged = merge.merge(names)
+        self.check(merged.get_total_count() == 45, f"merge.py: {merged.get_total_count()} values of 45")
+        for percentile in (1, 50, 90, 99):
+            one, other = (it.get_value_at_percentile(percentile) for it in (merged, whole))
+            self.check(one == other, f"merge.py: p{percentile} is {one} instead of {other}")
+
+    def docs(self):
+        page = self.text("docs/kubernetes.md")
+        rows = set(re.findall(r"^\| `(Pingpong\w+)` \|", page, re.M))
+        names = {it["alert"] for it in self.alerts}
+        self.check(rows == names, f"docs/kubernetes.md: alerts {rows ^ names}")
+        folders = set(re.findall(r"^\| `([\w-]+)` \|", page, re.M)) - rows
+        self.check(folders == set(PARTS), f"docs/kubernetes.md: folders {folders ^ set(PARTS)}")
+        # The first kustomization in it is one that works.
+        example = re.search(r"```yaml\n(.*?)```", page, re.S)[1]
+        with tempfile.TemporaryDirectory() as site:
+            shutil.copytree(self.root / "deploy", f"{site}/pingpong/deploy")
+            Path(f"{site}/kustomization.yaml").write_text(example)
+            built = run("kubectl", "kustomize", site)
+        self.check(built.returncode == 0, f"docs/kubernetes.md: its example: {built.stderr}")
+        for it in yaml.safe_load_all(built.stdout):
+            if it["kind"] == "Deployment":
+                container = it["spec"]["template"]["spec"]["containers"][0]
+                image = f"registry.example/pingpong:{self.program.version}"
+                self.check(
+                    container["image"] == image, f"docs/kubernetes.md: its example has {container['image']}"
+                )
+                self.check(
+                    "--max-per-client=100" in container["args"],
+                    "docs/kubernetes.md: its example patches nothing",
+                )
+                wrong = self.program.takes(container["args"])
+                self.check(not wrong, f"docs/kubernetes.md: its example's command fails: {wrong}")
 
 
-def documents(part):
-    with open(f"{built}/{part}.yaml") as file:
-        return [it for it in yaml.safe_load_all(file) if it]
+def bugs():
+    return yaml.safe_load(Path(".ci/fleet-bugs.yml").read_text())
 
 
-def pods(part):
-    for it in documents(part):
-        if "template" in it.get("spec", {}):
-            yield it["kind"], it["metadata"]["name"], it["spec"]["template"]
+def plant(program, only):
+    """Plants each bug in a copy, and sees that it is found, by the words that it has to be found by."""
+    found = missed = 0
+    for line in bugs():
+        name, file, old, new, told = (line[key] for key in ("bug", "file", "old", "new", "told"))
+        if only and only != name:
+            continue
+        with tempfile.TemporaryDirectory() as copy:
+            for folder in ("deploy", "docs"):
+                shutil.copytree(folder, f"{copy}/{folder}")
+            path = Path(copy) / file
+            text = path.read_text()
+            path.write_text(text.replace(old, new, 1))
+            if file == "deploy/prometheus/rules.yml":
+                (Path(copy) / "deploy/kubernetes/monitoring/rules.yaml").write_text(
+                    made_rules(path.read_text())
+                )
+            try:
+                fleet = Fleet(copy, program)
+                problems = fleet.everything()
+                # Some seconds, for those that nothing else has found.
+                if not any(told in it for it in problems):
+                    fleet.evaluated()
+            except Exception as error:  # pylint: disable=broad-except
+                problems = [f"{type(error).__name__}: {error}"]
+        hit = [it for it in problems if told in it]
+        print(
+            f"{name:32} {hit[0].strip().splitlines()[0][:120] if hit else f'NOT FOUND: {problems}'}",
+            flush=True,
+        )
+        found, missed = found + bool(hit), missed + (not hit)
+    print(f"{found} found, {missed} missed")
+    return missed == 0 and found > 0
 
 
-def restricted(name, pod, may_have_host_ports):
-    """The restricted profile of pod security, as far as these pods could break it."""
-    whole = pod.get("securityContext", {})
-    check(whole.get("runAsNonRoot") is True and whole.get("runAsUser", 0) > 0, f"{name}: runs as root")
-    check(whole.get("seccompProfile", {}).get("type") == "RuntimeDefault", f"{name}: no seccomp profile")
-    check(pod.get("automountServiceAccountToken") is False, f"{name}: has a token of the cluster")
-    for key in ("hostNetwork", "hostPID", "hostIPC", "volumes"):
-        check(not pod.get(key), f"{name}: {key}")
-    for container in pod["containers"]:
-        own = container.get("securityContext", {})
-        check(own.get("allowPrivilegeEscalation") is False, f"{name}: may gain privileges")
-        check(own.get("readOnlyRootFilesystem") is True, f"{name}: may write")
-        check(own.get("capabilities") == {"drop": ["ALL"]}, f"{name}: has capabilities")
-        check("memory" in container.get("resources", {}).get("limits", {}), f"{name}: no bound on memory")
-        ports = [(it["name"], it["containerPort"], it["protocol"]) for it in container.get("ports", [])]
-        if container["args"][0] == "serve":
-            expected = [("tcp", 8888, "TCP"), ("udp", 8888, "UDP"), ("admin", 9100, "TCP")]
-            check(ports == expected, f"{name}: ports {ports}")
-            check(container["args"][1:] == ["--listen", ":8888", "--admin", ":9100"], f"{name}: arguments")
-            for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-                get = container[probe]["httpGet"]
-                check((get["path"], get["port"]) == (path, "admin"), f"{name}: {probe}")
-                with urllib.request.urlopen(admin + path) as answer:
-                    check(answer.read() == b"ok", f"{path} does not answer")
-        if not may_have_host_ports:
-            check(not any("hostPort" in it for it in container.get("ports", [])), f"{name}: host port")
+def main():
+    words = sys.argv[1:]
+    if os.environ.get("REGENERATE"):
+        text = made_rules(Path("deploy/prometheus/rules.yml").read_text())
+        Path("deploy/kubernetes/monitoring/rules.yaml").write_text(text)
+    planting = words[:1] == ["--plant"]
+    path = "target/release/pingpong" if planting or not words else words[0]
+    program = Program(path)
+    try:
+        if planting:
+            sys.exit(0 if plant(program, words[1] if len(words) > 1 else None) else 1)
+        fleet = Fleet(".", program)
+        problems = fleet.everything()
+        fleet.evaluated()
+        fleet.contained()
+        for it in bugs():
+            fleet.check(
+                it["old"] in fleet.text(it["file"]), f"fleet-bugs.yml: {it['bug']} cannot be planted any more"
+            )
+    finally:
+        program.stop()
+    fleet.notes.append(f"{fleet.ran} pods ran as containers")
+    for note in fleet.notes:
+        print(note)
+    for problem in problems:
+        print("fleet:", problem, file=sys.stderr)
+    print(f"{len(problems)} problems")
+    sys.exit(bool(problems))
 
 
-for part in ("service", "nodes", "nodes-host-port", "load", "mesh"):
-    for kind, name, template in pods(part):
-        restricted(f"{part} {kind} {name}", template["spec"], part == "nodes-host-port")
-        component = template["metadata"]["labels"]["app.kubernetes.io/component"]
-        check(component == part.removesuffix("-host-port"), f"{part}: its pods are called {component}")
-    for it in documents(part):
-        check(it["metadata"]["namespace"] == "pingpong", f"{part}: another namespace")
-
-for it in documents("service") + documents("nodes") + documents("mesh"):
-    if it["kind"] == "Service":
-        ports = [(p["name"], p["port"], p["targetPort"], p["protocol"]) for p in it["spec"]["ports"]]
-        both = [("tcp", 8888, "tcp", "TCP"), ("udp", 8888, "udp", "UDP")]
-        check(ports in (both, [("admin", 9100, "admin", "TCP")]), f"{it['metadata']['name']}: {ports}")
-    if it["kind"] == "NetworkPolicy":
-        first, second = it["spec"]["ingress"]
-        check("from" not in first and {p["port"] for p in first["ports"]} == {"tcp", "udp"}, "who may ask")
-        check([p["port"] for p in second["ports"]] == ["admin"] and second["from"], "who may scrape")
-
-for kind, name, template in pods("nodes-host-port"):
-    ports = [(p["protocol"], p.get("hostPort")) for p in template["spec"]["containers"][0]["ports"]]
-    check(ports == [("TCP", 8888), ("UDP", 8888), ("TCP", None)], f"{name}: {ports}")
-
-# A drain ends before the kubelet loses its patience.
-for kind, name, template in pods("service"):
-    pod = template["spec"]
-    pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    check(pause + 5 + 2 <= pod["terminationGracePeriodSeconds"], f"{name}: killed while it drains")
-
-# The rules are the same in both places.
-with open("deploy/prometheus/rules.yml") as file:
-    rules = yaml.safe_load(file)
-for it in documents("monitoring"):
-    if it["kind"] == "PrometheusRule":
-        check(it["spec"] == rules, "the rules of deploy/kubernetes/monitoring are not deploy/prometheus/rules.yml")
-    for end in it["spec"].get("endpoints", []) + it["spec"].get("podMetricsEndpoints", []):
-        check((end["port"], end["path"]) == ("admin", "/metrics"), f"{it['kind']}: {end}")
-
-# Each alert is tested, and quiet when all is well.
-with open("deploy/prometheus/rules_test.yml") as file:
-    quiet, loud = yaml.safe_load(file)["tests"]
-names = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
-check({it["alertname"] for it in quiet["alert_rule_test"]} == names, "an alert is not tried where all is well")
-loud_names = {it["alertname"] for it in loud["alert_rule_test"] if it.get("exp_alerts")}
-check(loud_names == names, f"never told by a test: {names - loud_names}")
-
-# Every metric that is asked for is one that there is, with that value of a reason.
-with urllib.request.urlopen(admin + "/metrics") as answer:
-    page = answer.read().decode()
-known = {re.split(r"[ {]", line)[0] for line in page.splitlines() if not line.startswith("#")} | {"up"}
-values = set(re.findall(r'(\w+)="([^"]*)"', page))
-with open("deploy/grafana/pingpong.json") as file:
-    dashboard = json.load(file)
-expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
-expressions += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-expressions += [it["expr"] for it in dashboard["annotations"]["list"]]
-for expression in expressions:
-    for metric in re.findall(r"\b(?:pingpong_|process_)\w+", expression):
-        check(metric in known, f"there is no {metric}")
-    for reason in re.findall(r'reason=~?"([^"]*)"', expression):
-        for value in reason.split("|"):
-            check(("reason", value) in values, f"there is no reason {value}")
-# promtool reads every expression of the dashboard.
-plain = [re.sub(r"\$__rate_interval", "5m", it) for it in expressions]
-groups = {"groups": [{"name": "all", "rules": [{"record": f"r:{i}", "expr": it} for i, it in enumerate(plain)]}]}
-with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
-    yaml.safe_dump(groups, file)
-    file.flush()
-    read = subprocess.run(["promtool", "check", "rules", file.name], capture_output=True, text=True)
-    check(read.returncode == 0, read.stderr)
-ids = [panel["id"] for panel in dashboard["panels"]]
-check(len(set(ids)) == len(ids), "two panels of one number")
-
-print(f"{len(expressions)} expressions, {len(names)} alerts, {len(known)} metrics: {len(problems)} problems")
-sys.exit("\n".join(problems) if problems else 0)
+if __name__ == "__main__":
+    main()

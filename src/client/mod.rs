@@ -17,6 +17,8 @@ pub mod load;
 pub mod output;
 #[cfg(feature = "ping")]
 pub mod ping;
+#[cfg(feature = "load")]
+mod replacement;
 pub mod requests;
 pub mod require;
 pub mod script;

@@ -26,7 +26,11 @@ impl<K: Kernel, C: Conn<K>, W: Watch> Load<K, C, W> {
                 }
             }
             Phase::WarmUp if now >= begins || is_stopped => self.open_window(),
-            Phase::Window if now >= ends || is_stopped || self.has_all() => self.close_window(),
+            Phase::Window if now >= ends || is_stopped || self.has_all() => {
+                self.close_window();
+                // Nobody may be owed anything by now, and then nothing would wake it up.
+                return self.advance();
+            }
             Phase::CatchingUp(until) => {
                 let is_owed = self.shared.waiting > 0 || self.shared.behind > 0;
                 if !is_owed || now >= until || self.stops > 1 {

@@ -2,10 +2,8 @@
 //! between.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Stderr, Write};
+use std::io::{self, Stderr};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::conn::Conn;
@@ -19,6 +17,7 @@ use super::stream::StreamConn;
 use super::watch::Terminal;
 use super::{Load, LoadPlan, Run, hgrm};
 use crate::client::output::Output;
+use crate::client::replacement::Replacement;
 use crate::client::target::Family;
 use crate::limits;
 use crate::outlet::{self, Outlet};
@@ -84,60 +83,6 @@ fn try_run(options: &LoadOptions) -> Result<bool, String> {
     });
     let broken = broken.inspect(|told| outlet::complain(told)).count();
     Ok(report.is_all_right() && broken == 0)
-}
-
-/// What takes a file's place once it is whole. What is no file (a pipe, a terminal) is written to.
-struct Replacement<'a> {
-    path: &'a Path,
-    /// Where it grows until then.
-    part: PathBuf,
-    file: File,
-}
-
-impl<'a> Replacement<'a> {
-    fn of(path: &'a Path) -> Result<Self, String> {
-        let is_other = fs::metadata(path).is_ok_and(|it| !it.is_file());
-        let part = if is_other {
-            path.to_owned()
-        } else {
-            let mut name = path.file_name().unwrap_or_default().to_owned();
-            name.push(format!(".{}.part", std::process::id()));
-            path.with_file_name(name)
-        };
-        let file = File::options()
-            .write(true)
-            .create(!is_other)
-            .truncate(!is_other)
-            .open(&part)
-            .map_err(|error| cannot_write(path, &error))?;
-        Ok(Self { path, part, file })
-    }
-
-    fn write(mut self, text: &str) -> Result<(), String> {
-        self.file
-            .write_all(text.as_bytes())
-            .and_then(|()| {
-                if self.part == self.path {
-                    Ok(())
-                } else {
-                    fs::rename(&self.part, self.path)
-                }
-            })
-            .map_err(|error| cannot_write(self.path, &error))
-    }
-}
-
-impl Drop for Replacement<'_> {
-    fn drop(&mut self) {
-        // It is there only where something went wrong.
-        if self.part != self.path {
-            let _ = fs::remove_file(&self.part);
-        }
-    }
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> String {
-    format!("cannot write {}: {error}", path.display())
 }
 
 fn measure(options: &LoadOptions) -> Result<Report, String> {

@@ -1,6 +1,12 @@
 //! What is written to files.
 
-use super::{finish, spawn};
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+
+use super::{Served, finish, spawn};
+use crate::support::Folder;
+use crate::support::server::{pingpong, run};
 
 /// A report is not lost with a file, nor an old file with a run that is refused.
 #[test]
@@ -26,4 +32,70 @@ fn a_file_is_replaced_by_a_whole_one_or_left_alone() {
     let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(names.filter(|name| named(name)).count(), 0);
     std::fs::remove_file(&path).unwrap();
+}
+
+/// A link stays one, and what it leads to is replaced. Standard output is written to, behind the report.
+#[test]
+fn a_link_stays_a_link() {
+    let folder = Folder::new();
+    let (file, link) = (folder.path("file"), folder.path("link"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink("file", &link).unwrap();
+    let served = Served::start();
+    let target = served.address.to_string();
+    let hdr = |path: &str| {
+        let mut command = pingpong(&["load", "-n", "1", "-c", "1", "--hdr", path, &target]);
+        let out = File::create(folder.path("out")).unwrap();
+        let status = command.stdin(Stdio::null()).stdout(out).status().unwrap();
+        assert!(status.success());
+        std::fs::read_to_string(folder.path("out")).unwrap()
+    };
+    hdr(link.to_str().unwrap());
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("Percentile")
+    );
+    let before = Path::new("/dev/stdout")
+        .symlink_metadata()
+        .unwrap()
+        .is_symlink();
+    let printed = hdr("/dev/stdout");
+    let (report, distribution) = printed.split_once("every reply was right").unwrap();
+    assert!(
+        report.contains("target ") && distribution.contains("Percentile"),
+        "{printed}"
+    );
+    assert_eq!(
+        Path::new("/dev/stdout")
+            .symlink_metadata()
+            .unwrap()
+            .is_symlink(),
+        before
+    );
+}
+
+/// A timetable whose last reply is there is over, whatever a reply may take.
+#[test]
+fn a_timetable_ends_with_its_last_reply() {
+    let served = Served::start();
+    let target = served.address.to_string();
+    for transport in ["--tcp", "--udp"] {
+        for rate in ["10", "1k"] {
+            let words = [
+                "load",
+                "-d",
+                "150ms",
+                "--rate",
+                rate,
+                "--timeout",
+                "1h",
+                transport,
+                &target,
+            ];
+            // It is waited for ten seconds at most.
+            assert_eq!(run(pingpong(&words)).0, Some(0));
+        }
+    }
 }

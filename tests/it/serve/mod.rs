@@ -30,4 +30,6 @@ mod udp_options;
 mod unix;
 #[cfg(feature = "upgrade")]
 mod upgrade;
+#[cfg(feature = "upgrade")]
+mod upgrade_load;
 mod why_not;

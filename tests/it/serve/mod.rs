@@ -7,6 +7,7 @@ mod exhaustion;
 mod floods;
 mod free_port;
 mod frozen;
+mod help;
 mod keepalive;
 mod limits;
 mod log;
